@@ -1,0 +1,126 @@
+"""The command line: `python -m bot COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bot.settings import Settings, SettingsError, load_settings, new_keys
+
+
+async def run(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Start the service and stay until it is told to stop."""
+    from bot.main import Application, set_up_logging
+
+    set_up_logging(settings)
+    application = Application(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await application.start()
+    except OSError as error:
+        print(f"cannot start: {error}. Is another process on port {settings.HTTP_PORT}? Set HTTP_PORT.", file=sys.stderr)
+        await application.stop()
+        return 1
+    address = settings.PUBLIC_URL or f"http://{settings.HTTP_HOST}:{application.port}"
+    kind = "demo mode, web chat" if application.demo else "serving"
+    print(f"Linshao 邻哨 is running ({kind}): {address}", flush=True)
+    await stop.wait()
+    await application.stop()
+    return 0
+
+
+async def migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Bring the database to the newest schema."""
+    from models.database import migrate as upgrade
+
+    await upgrade(settings.DATABASE_URL)
+    print("the database is at the newest schema")
+    return 0
+
+
+async def link(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print a one-time /start link for a person."""
+    from bot.operations import one_time_link
+
+    return await one_time_link(settings, arguments.person)
+
+
+async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Say what is put aside, dead or waiting; with --retry put it back in line."""
+    from bot.operations import examine
+
+    return await examine(settings, retry=arguments.retry)
+
+
+async def show_map(_settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Print every conversation from the code."""
+    from bot.operations import conversation_map
+
+    print(conversation_map())
+    return 0
+
+
+async def diagrams(_settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print the lives as Mermaid diagrams; with --write into docs/lives.md."""
+    from bot.operations import write_diagrams
+
+    return write_diagrams(arguments.write)
+
+
+async def keys(_settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Print fresh keys for .env."""
+    for name, value in new_keys().items():
+        print(f"{name}={value}")
+    return 0
+
+
+Command = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot", description="Linshao 邻哨")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0])
+        sub.set_defaults(command=command, name=name)
+        return sub
+
+    add("run", run)
+    add("migrate", migrate)
+    add("link", link).add_argument("person", help="the person's code (ST04) or id")
+    add("doctor", doctor).add_argument("--retry", action="store_true", help="put what was put aside or died back in line, once")
+    add("map", show_map)
+    add("diagrams", diagrams).add_argument("--write", action="store_true", help="write docs/lives.md")
+    add("keys", keys)
+    return parser
+
+
+def main() -> int:
+    """Run one command; the exit code."""
+    arguments = _parser().parse_args()
+    try:
+        settings = load_settings() if arguments.name not in ("keys", "map", "diagrams") else Settings.model_construct()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        if arguments.name == "run" and sys.platform != "win32":
+            import uvloop
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(arguments.command(settings, arguments))
+        return asyncio.run(arguments.command(settings, arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Wires everything; the only file that imports all the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+
+import structlog
+from aiohttp import web
+
+from bot.demo import DemoDesk
+from bot.inbox import Inbox
+from bot.leases import Leases
+from bot.outbox import Relay
+from bot.platforms.base import Arrival, Platform
+from bot.platforms.local import LocalPlatform
+from bot.settings import Settings
+from bot.turn import Turns
+from bot.web import make_web
+from handlers import root
+from models import OutboxMessage, keyring
+from models.database import Database, migrate
+from scheduler.clock import Alarms
+from services import upkeep
+from services.clock import Clock, HandClock, SystemClock
+from services.context import SCHEDULER, Context, ground
+from services.media import store
+from texts.commands import command_menu
+
+log = structlog.get_logger("main")
+
+
+class Application:
+    """The whole service. `platforms` and `clock` are given by tests; otherwise they follow from the settings."""
+
+    def __init__(self, settings: Settings, platforms: Iterable[Platform] | None = None, clock: Clock | None = None) -> None:
+        keyring.use(settings.encryption_keys, settings.hash_key)
+        store.use(settings.DATA_DIR / "media")
+        self.settings = settings
+        self.database = Database(settings.DATABASE_URL)
+        self.clock: Clock = clock or SystemClock()
+        self.demo: DemoDesk | None = None
+        self.inbox = Inbox(self.database, self.clock)
+        self.leases = Leases(self.database)
+        self.platforms: dict[tuple[str, str], Platform] = {}
+        self.relays: dict[tuple[str, str], Relay] = {}
+        self.turns = Turns(self.database, self.clock, root, self.platforms)
+        self.alarms = Alarms(self.database, self.clock)
+        self.inbox.on_stored = self.turns.wake.set
+        self.turns.on_posted = self.alarms.on_posted = self._posted
+        self._tasks: list[asyncio.Task[None]] = []
+        self._site: web.AppRunner | None = None
+        self.port = 0
+        for platform in self._configured() if platforms is None else platforms:
+            self._add(platform)
+        if settings.demo and self.local is not None:
+            self.demo = DemoDesk(self)
+
+    # -- assembling -------------------------------------------------------------------------------------------
+    def _configured(self) -> list[Platform]:
+        found: list[Platform] = []
+        settings = self.settings
+        if settings.demo:
+            if settings.TELEGRAM_BOT_TOKEN is None:
+                from demo.loader import default_clock
+
+                self.use_clock(HandClock(default_clock(), running=True))
+            found.append(LocalPlatform(self.database, self.clock, self.settle))
+        if settings.TELEGRAM_BOT_TOKEN is not None:
+            from bot.platforms.telegram import TelegramPlatform
+
+            found.append(
+                TelegramPlatform(
+                    settings.TELEGRAM_BOT_TOKEN.get_secret_value(), settings.TELEGRAM_API_URL,
+                    webhook_url=settings.PUBLIC_URL, webhook_secret=settings.webhook_secret, commands=command_menu(),
+                )
+            )  # fmt: skip
+        return found
+
+    def use_clock(self, clock: Clock) -> None:
+        """Let everything ask this clock from now on (before `start`)."""
+        self.clock = self.inbox.clock = self.turns.clock = self.alarms.clock = clock
+
+    def _add(self, platform: Platform) -> None:
+        key = (platform.name, platform.bot)
+        self.platforms[key] = platform
+        relay = self.relays[key] = Relay(self.database, self.clock, platform, self.leases)
+        relay.on_dead = self._dead
+
+    @property
+    def local(self) -> LocalPlatform | None:
+        """The web chat, where it runs."""
+        return next((platform for platform in self.platforms.values() if isinstance(platform, LocalPlatform)), None)
+
+    # -- running ----------------------------------------------------------------------------------------------
+    async def start(self, serve: bool = True) -> None:
+        """Migrate, load the demo where there is nothing yet, and begin to work; with `serve` also the web server."""
+        await migrate(self.settings.DATABASE_URL)
+        if self.demo is not None:
+            await self.demo.prepare()
+        self._tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
+        self._tasks += [asyncio.create_task(relay.run(), name=f"relay:{key[0]}") for key, relay in self.relays.items()]
+        self.alarms.start()
+        if serve:
+            self._site = web.AppRunner(make_web(self), access_log=None, shutdown_timeout=5)
+            await self._site.setup()
+            site = web.TCPSite(self._site, self.settings.HTTP_HOST, self.settings.HTTP_PORT)
+            await site.start()
+            self.port = self._site.addresses[0][1]
+        for key, platform in self.platforms.items():
+            self._tasks.append(asyncio.create_task(self._listen(key, platform), name=f"listen:{key[0]}"))
+        if self.demo is not None:
+            await self.demo.start()
+
+    async def _listen(self, key: tuple[str, str], platform: Platform) -> None:
+        """Let the platform listen; one process at a time polls, so that two never take each other's updates."""
+        receive = partial(self._receive, *key)
+        if getattr(platform, "polls", False):
+            while not await self.leases.hold(f"poll:{key[0]}:{key[1]}"):
+                await asyncio.sleep(2.0)
+            self._tasks.append(asyncio.create_task(self._keep_lease(f"poll:{key[0]}:{key[1]}")))
+        await platform.start(receive)  # type: ignore[arg-type]
+
+    async def _keep_lease(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(5.0)
+            with suppress(Exception):
+                await self.leases.hold(name)
+
+    async def _receive(self, platform: str, bot: str, arrival: Arrival) -> int:
+        return await self.inbox.receive(platform, bot, arrival)
+
+    def _posted(self, rows: Sequence[OutboxMessage]) -> None:
+        for key in {(row.platform, row.bot) for row in rows}:
+            if relay := self.relays.get(key):
+                relay.wake.set()
+
+    def _dead(self, _number: int) -> None:
+        self._tasks.append(asyncio.create_task(self._expect_report()))
+
+    async def _expect_report(self) -> None:
+        with suppress(LookupError):
+            async with self.database.transaction() as session:
+                await upkeep.expect_report(Context(session, self.clock.now(), SCHEDULER, await ground(session), "dead"))
+
+    async def settle(self, inbox_id: int) -> None:
+        """Wait until a turn is over and everything it sent, to anybody, has been delivered (or is held for later)."""
+        posted = await self.turns.finished(inbox_id)
+        await self.delivered(posted)
+
+    async def delivered(self, ids: Sequence[int]) -> None:
+        """Wait until these outbox rows are delivered, whichever platform they go to."""
+        ids = [number for number in ids if number is not None]
+        if ids:
+            await asyncio.gather(*(relay.delivered(ids) for relay in self.relays.values()))
+
+    def forget(self) -> None:
+        """The store was emptied: nothing that was waited for will come."""
+        self.turns.forget()
+        for relay in self.relays.values():
+            relay.forget()
+
+    async def drain(self) -> None:
+        """Wait until nothing that is due is left to send."""
+        for relay in self.relays.values():
+            while not await relay.idle():
+                relay.wake.set()
+                await asyncio.sleep(0.002)
+
+    async def stop(self) -> None:
+        """Stop in order: nothing new comes in, turns and sends in flight finish, the store is closed."""
+        if self._site is not None:
+            await self._site.cleanup()
+        for platform in self.platforms.values():
+            with suppress(Exception):
+                await platform.stop()
+        await self.inbox.close()
+        await self.alarms.stop()
+        await self.turns.stop()
+        await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
+        if self.demo is not None:
+            await self.demo.stop()
+        workers = [task for task in self._tasks if task.get_name() == "turns" or task.get_name().startswith("relay:")]
+        for task in self._tasks:
+            if task not in workers:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.database.close()
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Structured lines on standard error; libraries that log addresses with tokens in them are kept quiet."""
+    level = logging.getLevelName(settings.LOG_LEVEL)
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("httpx", "httpcore", "telegram", "aiohttp.access", "apscheduler", "alembic", "aiosqlite", "PIL"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.LOG_FORMAT == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info, renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(__import__("sys").stderr),
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""What an operator asks on the command line: links, the doctor, the map of conversations, the diagrams of lives."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bot.router import Route
+from bot.settings import Settings
+from handlers import root
+from models import InboxMessage, OutboxMessage, Person, keyring
+from models.database import Database, migrate
+from models.lifecycle import LIVES, mermaid
+from services.clock import SystemClock
+from services.identity import invite
+from texts.render import text
+
+
+async def one_time_link(settings: Settings, person: str) -> int:
+    """Print a one-time link, good for 7 days, that binds the chat account which opens it to `person`."""
+    keyring.use(settings.encryption_keys, settings.hash_key)
+    database = Database(settings.DATABASE_URL)
+    try:
+        await migrate(settings.DATABASE_URL)
+        async with database.transaction() as session:
+            found = await session.scalar(sa.select(Person).where(sa.or_(Person.code == person, Person.id == person)))  # type: ignore[arg-type]
+            if found is None:
+                print(f"nobody has the code or id {person!r}", file=sys.stderr)
+                return 1
+            token = await invite(session, found, SystemClock().now())
+    finally:
+        await database.close()
+    name = await _bot_name(settings)
+    if name:
+        print(f"https://t.me/{name}?start=link-{token}")
+    print(f"/start link-{token}")
+    return 0
+
+
+async def _bot_name(settings: Settings) -> str:
+    if settings.TELEGRAM_BOT_TOKEN is None:
+        return ""
+    from bot.platforms.telegram import bot_name
+
+    return await bot_name(settings.TELEGRAM_BOT_TOKEN.get_secret_value(), settings.TELEGRAM_API_URL)
+
+
+async def examine(settings: Settings, retry: bool = False) -> int:
+    """List what was put aside, what died, what waits; with `retry` put the first two back in line. 1 when something is wrong."""
+    keyring.use(settings.encryption_keys, settings.hash_key)
+    database = Database(settings.DATABASE_URL)
+    inbox: sa.Table = InboxMessage.__table__  # type: ignore[attr-defined]
+    outbox: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
+    try:
+        async with database.connection() as connection:
+            aside = (await connection.execute(sa.select(inbox).where(inbox.c.state == "quarantined").order_by(inbox.c.id))).all()
+            dead = (await connection.execute(sa.select(outbox).where(outbox.c.state == "dead").order_by(outbox.c.id))).all()
+            waiting = (await connection.execute(sa.select(sa.func.count()).where(inbox.c.state.in_(("pending", "working"))))).scalar()
+            due = (await connection.execute(sa.select(sa.func.count()).where(outbox.c.state.in_(("pending", "sending"))))).scalar()
+            for row in aside:
+                print(f"put aside  in:{row.id}  {row.platform}/{row.bot}  {row.attempts} tries  {row.error}")
+            for row in dead:
+                print(f"dead       out:{row.id}  {row.platform}/{row.bot}  {row.kind} {row.subject or row.card}  {row.error}")
+            if retry:
+                await connection.execute(
+                    sa.update(inbox).where(inbox.c.state == "quarantined").values(state="pending", attempts=0, lease_until=0.0, not_before=0.0)
+                )
+                revived = sa.update(outbox).where(outbox.c.state == "dead", outbox.c.body.is_not(None))
+                await connection.execute(revived.values(state="pending", attempts=0, uncertain=False, error=""))
+    finally:
+        await database.close()
+    print(f"{len(aside)} put aside, {len(dead)} dead, {waiting} waiting for a turn, {due} waiting to be sent")
+    return 1 if (aside or dead) and not retry else 0
+
+
+def conversation_map() -> str:
+    """Every conversation as a tree: router, event, condition → handler → the steps it leads to."""
+    lines: list[str] = []
+    for router in (root, *root.children):
+        if router.routes:
+            lines.append(f"{router.name}")
+            lines += [f"  {_describe(route)}" for route in router.routes]
+    return "\n".join(lines)
+
+
+def _describe(route: Route) -> str:
+    conditions = " ".join(_condition(condition) for condition in route.filters) or "any"
+    place = "" if route.where == "private" else f" [{route.where}]"
+    to = f" → {', '.join(map(repr, route.to))}" if route.to else ""
+    return f"{route.event.__name__.lower():9}{conditions}{place}: {route.handler.__name__}{to}"
+
+
+def _condition(condition: object) -> str:
+    intent = getattr(condition, "intent", None)
+    if intent:
+        return f"“{intent}”"
+    return f"({condition!r})" if not callable(condition) or hasattr(condition, "parse") or hasattr(condition, "name") else "(filter)"
+
+
+def write_diagrams(write: bool) -> int:
+    """Print the lives as Mermaid, or write docs/lives.md."""
+    document = lives_document()
+    if write:
+        (Path(__file__).resolve().parent.parent / "docs" / "lives.md").write_text(document, "utf-8")
+    else:
+        print(document)
+    return 0
+
+
+def lives_document() -> str:
+    """docs/lives.md: every life as a diagram, with the words people see for its states."""
+    parts = ["# Lives\n\nPrinted from `models/lifecycle.py` by `python -m bot diagrams --write`; a test compares them.\n"]
+    for life in LIVES.values():
+        words = " · ".join(f"{state} {text(f'state.{life.kind}.{state}', {}, 'zh_CN')}" for state in life.states)
+        parts.append(f"## {life.kind}\n\n{words}\n\n```mermaid\n{mermaid(life)}\n```\n")
+    return "\n".join(parts)

@@ -1,0 +1,1 @@
+"""One adapter per messaging platform, behind one contract."""

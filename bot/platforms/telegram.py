@@ -1,0 +1,444 @@
+"""Telegram: how this house speaks to people there, over the library's `Bot`. What comes in is `telegram_listener`'s.
+
+The library's `Application`, its parsing of updates and its HTTP client are not used: they keep updates in memory, one
+malformed update stops a whole batch, and their errors do not say whether a message may have gone out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import aiohttp
+import structlog
+import telegram
+from aiohttp import web
+from telegram.error import TelegramError
+from telegram.request import BaseRequest, RequestData
+
+from bot.events import Event, FileRef
+from bot.platforms.base import (
+    CAPABILITIES,
+    Media,
+    MessageGone,
+    NotSent,
+    Receive,
+    Refused,
+    RetryAfter,
+    SendError,
+    Uncertain,
+)
+from bot.platforms.telegram_listener import Commands, Listener, Sleep, webhook_path
+from bot.platforms.telegram_transport import (
+    MEDIA_READ_SECONDS,
+    READ_SECONDS,
+    BotApi,
+    Transport,
+    WrongToken,
+    json_body,
+    result,
+)
+from bot.platforms.telegram_updates import DOWNLOAD_LIMIT, parse_update, utf16_length
+from texts.render import Capabilities, Rendered, RenderedButton
+
+log = structlog.get_logger(__name__)
+Result = TypeVar("Result")
+Keyboard = telegram.InlineKeyboardMarkup | telegram.ReplyKeyboardMarkup | None
+
+CAPTION_LIMIT: Final = 1024
+PHOTO_LIMIT: Final = 10_000_000
+_CONNECTIONS: Final = 32
+_DRAIN_SECONDS: Final = 10.0
+_ALBUM: Final = 10
+_PHOTOS: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+_MUSIC: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/x-m4a"})
+_NO_PREVIEW: Final = telegram.LinkPreviewOptions(is_disabled=True)
+_SAME: Final = "message is not modified"
+
+
+class TelegramPlatform:
+    """The Telegram adapter (`bot.platforms.base.Platform`).
+
+    `webhook_url`: the service's public address (https://…) when Telegram shall call it, None to poll. `webhook_secret`:
+    1 to 256 of A-Z a-z 0-9 _ -; while it is being changed "NEW,OLD": both are let in, the first is registered.
+    `commands`: the list behind the menu button by language; the first one is shown to everybody without an own one.
+    `location_label`: the button that shares the sender's position. `sleep`: what it waits with.
+    """
+
+    name = "telegram"
+
+    def __init__(
+        self,
+        token: str,
+        api_url: str = "https://api.telegram.org",
+        webhook_url: str | None = None,
+        webhook_secret: str = "",
+        bot: str = "main",
+        commands: Commands | None = None,
+        *,
+        location_label: str = "📍 发送位置 Send location",
+        poll_seconds: int = 50,
+        read_seconds: float = READ_SECONDS,
+        media_seconds: float = MEDIA_READ_SECONDS,
+        start_seconds: float = 15.0,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.bot = bot
+        self.webhook_path = webhook_path(token)
+        self._webhook_url, self._location_label, self._sleep = webhook_url, location_label, sleep
+        self._bot_id = int(identity) if (identity := token.partition(":")[0]).isdecimal() else 0
+        self._transport = Transport(_CONNECTIONS, read_seconds, media_seconds)
+        self._polling = Transport(1, read_seconds, media_seconds)
+        self._api = BotApi(token, api_url, self._transport)
+        self._listener = Listener(
+            bot,
+            BotApi(token, api_url, self._polling),
+            webhook=webhook_url.rstrip("/") + self.webhook_path if webhook_url else "",
+            secret=webhook_secret,
+            commands=commands,
+            poll_seconds=poll_seconds,
+            start_seconds=start_seconds,
+            sleep=sleep,
+        )
+        request = _Request(self._transport)
+        self._out = telegram.Bot(token, f"{api_url.rstrip('/')}/bot", request=request, get_updates_request=request)
+        self._under_way, self._idle = 0, asyncio.Event()
+        logging.getLogger("telegram").setLevel(logging.WARNING)  # at DEBUG the library logs what people are sent
+
+    def __repr__(self) -> str:
+        return f"TelegramPlatform(bot={self.bot!r}, username={self.username!r})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What Telegram can do."""
+        return CAPABILITIES[self.name]
+
+    @property
+    def username(self) -> str:
+        """The bot's name in addresses, "" before Telegram said it."""
+        return self._listener.username
+
+    @property
+    def junk(self) -> int:
+        """How many things that are no updates came in since the start."""
+        return self._listener.junk
+
+    def parse(self, raw: Any) -> Event | None:
+        """The event in a stored update, or None when there is nothing for us in it. Never raises on junk."""
+        return parse_update(raw, self._bot_id, self.username)
+
+    def rate_key(self, chat: str) -> tuple[str, bool]:
+        """The chat without its topic (they share one limit), and whether it is a group."""
+        group = chat.partition("/")[0]
+        return group, group.startswith(("-", "@"))
+
+    async def start(self, receive: Receive) -> None:
+        """Begin to listen. Raises Refused for a wrong token. While Telegram cannot be reached this returns after
+        `start_seconds`, and it goes on trying."""
+        await self._listener.start(receive)
+
+    async def stop(self) -> None:
+        """Stop listening at once; what is being stored and sent is finished (10 s at most)."""
+        await self._listener.stop()
+        if self._under_way:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _DRAIN_SECONDS)
+        await self._polling.close()
+        await self._transport.close()
+
+    async def handle_webhook(self, request: web.Request) -> web.Response:
+        """Store one update and only then answer 200; 503 while that cannot be done, 403 without one of the secrets."""
+        return await self._listener.handle_webhook(request)
+
+    def webhook_routes(self) -> list[web.RouteDef]:
+        """The route that Telegram calls; none when it is polled."""
+        return [web.post(self.webhook_path, self.handle_webhook)] if self._webhook_url else []
+
+    async def send(self, chat: str, message: Rendered, *, media: tuple[Media, ...] = (), reply_to: str = "") -> str:
+        """Send to a chat or topic; the message id (of the message with the buttons). Raises SendError.
+
+        One medium carries the text as its caption; a text too long for that goes before it; several media go before the
+        text. A medium that Telegram refuses is left out: the words matter more.
+        """
+        async with self._sending():
+            keyboard, where = self._keyboard(chat, message), _where(chat) | _reply(reply_to)
+            if len(media) == 1 and utf16_length(message.text) > CAPTION_LIMIT:
+                number = await self._send_text(message, where, keyboard)
+                with contextlib.suppress(_FileRefused):
+                    await self._follow(partial(self._send_file, media[0], _where(chat)))
+                return number
+            if len(media) == 1:
+                with contextlib.suppress(_FileRefused):
+                    return await self._send_file(media[0], where, caption=message.text or None, reply_markup=keyboard)
+            elif await self._send_files(media, where):
+                return await self._follow(partial(self._send_text, message, _where(chat), keyboard))
+            return await self._send_text(message, where, keyboard)
+
+    async def edit(self, chat: str, message_id: str, message: Rendered) -> None:
+        """Make an earlier message read so (its caption, when it is a file). Identical content is a success.
+        Raises SendError."""
+        async with self._sending():
+            which, keyboard = _which(chat, message_id), self._inline(message)
+            edit = self._out.edit_message_text(
+                message.text, **which, reply_markup=keyboard, link_preview_options=_NO_PREVIEW
+            )
+            try:
+                await self._unless((_SAME,), edit)
+            except Refused as error:
+                if not _says(error, "there is no text in the message"):
+                    raise
+                if utf16_length(message.text) > CAPTION_LIMIT:
+                    raise MessageGone("the text is too long for the caption of a file") from None
+                edit = self._out.edit_message_caption(**which, caption=message.text, reply_markup=keyboard)
+                await self._unless((_SAME,), edit)
+
+    async def clear(self, chat: str, message_id: str) -> None:
+        """Take the buttons off an earlier message; one that is gone has none. Raises SendError."""
+        async with self._sending():
+            with contextlib.suppress(MessageGone):
+                await self._unless((_SAME,), self._out.edit_message_reply_markup(**_which(chat, message_id)))
+
+    async def toast(self, chat: str, press_id: str, text: str) -> None:
+        """Answer a press; one that is too old to be answered is left alone. Raises SendError."""
+        units = text.encode("utf-16-le", "replace")[: 2 * self.capabilities.toast_limit]
+        answer = self._out.answer_callback_query(press_id, units.decode("utf-16-le", "ignore") or None)
+        async with self._sending():
+            await self._unless(("query is too old", "query id is invalid", "query_id_invalid"), answer)
+
+    async def fetch(self, file: FileRef) -> bytes:
+        """The file's bytes (at most 20 MB). Raises NotSent when it should be tried again, Refused when it never will
+        be had."""
+        if file.size > DOWNLOAD_LIMIT:
+            raise Refused("the file is larger than a bot may download")
+        async with self._sending():
+            try:
+                found = await self._api.call("getFile", {"file_id": file.id})
+                path = found.get("file_path") if isinstance(found, dict) else None
+                if not isinstance(path, str):
+                    raise NotSent("Telegram did not say where the file is")
+                answer = await self._api.download(path, DOWNLOAD_LIMIT)
+            except Refused as error:
+                if _says(error, "temporarily unavailable"):
+                    raise NotSent(str(error)) from None
+                raise
+            except SendError as error:
+                raise NotSent(str(error)) from None
+            if answer.status != 200:
+                raise NotSent(f"the file could not be downloaded (HTTP {answer.status})")
+            return answer.body
+
+    @contextlib.asynccontextmanager
+    async def _sending(self) -> AsyncIterator[None]:
+        """Something is going out: `stop` waits for it."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _call(self, request: Awaitable[Result]) -> Result:
+        """One request of the library. Raises SendError and nothing else."""
+        try:
+            return await request
+        except _CarriedError as carried:
+            raise carried.error from None
+        except Exception as error:  # the answer was good, and the library did not understand it
+            raise Uncertain(f"an answer of Telegram that could not be read ({type(error).__name__})") from None
+
+    async def _unless(self, harmless: tuple[str, ...], request: Awaitable[Any]) -> None:
+        """One request, whose refusal in one of these words is a success."""
+        try:
+            await self._call(request)
+        except Refused as error:
+            if not _says(error, *harmless):
+                raise
+            log.debug("Telegram had nothing to do", bot=self.bot, reason=str(error))
+
+    async def _deliver(self, method: Callable[..., Awaitable[Result]], where: dict[str, Any], **values: Any) -> Result:
+        """Send; into the group itself when the topic is gone, or topics were switched off."""
+        try:
+            return await self._call(method(**where, **values))
+        except Refused as error:
+            if "message_thread_id" not in where or not _says(error, "message thread not found"):
+                raise
+            where = {name: value for name, value in where.items() if name != "message_thread_id"}
+            return await self._call(method(**where, **values))
+
+    async def _send_text(self, message: Rendered, where: dict[str, Any], keyboard: Keyboard) -> str:
+        sent = await self._deliver(
+            self._out.send_message,
+            where,
+            text=message.text,
+            reply_markup=keyboard,
+            link_preview_options=_NO_PREVIEW,
+        )
+        return str(sent.message_id)
+
+    async def _send_files(self, media: Sequence[Media], where: dict[str, Any]) -> bool:
+        """Send several media, photos as albums; whether any went out."""
+        photos = [medium for medium in media if _is_photo(medium)]
+        albums = [photos[start : start + _ALBUM] for start in range(0, len(photos), _ALBUM)]
+        parts: list[Callable[[], Awaitable[Any]]] = [
+            *(partial(self._send_album, album, where) for album in albums),
+            *(partial(self._send_file, medium, where) for medium in media if not _is_photo(medium)),
+        ]
+        sent = False
+        for part in parts:
+            with contextlib.suppress(_FileRefused):
+                await (self._follow(part) if sent else part())
+                sent = True
+        return sent
+
+    async def _send_album(self, album: Sequence[Media], where: dict[str, Any]) -> None:
+        if len(album) == 1:
+            await self._send_file(album[0], where)
+            return
+        photos = [telegram.InputMediaPhoto(medium.data, filename=medium.name or None) for medium in album]
+        await self._unless_refused(self._deliver(self._out.send_media_group, where, media=photos))
+
+    async def _send_file(self, medium: Media, where: dict[str, Any], **values: Any) -> str:
+        values["filename"] = medium.name or None
+        sent: Awaitable[telegram.Message]
+        if _is_photo(medium):
+            sent = self._deliver(self._out.send_photo, where, photo=medium.data, **values)
+        elif medium.mime == "audio/ogg":
+            sent = self._deliver(self._out.send_voice, where, voice=medium.data, **values)
+        elif medium.mime in _MUSIC:
+            sent = self._deliver(self._out.send_audio, where, audio=medium.data, **values)
+        else:
+            sent = self._deliver(self._out.send_document, where, document=medium.data, **values)
+        return str((await self._unless_refused(sent)).message_id)
+
+    async def _unless_refused(self, sent: Awaitable[Result]) -> Result:
+        try:
+            return await sent
+        except WrongToken:
+            raise
+        except Refused as error:
+            log.warning("Telegram refused a file; the text goes without it", bot=self.bot, reason=str(error))
+            raise _FileRefused(str(error)) from None
+
+    async def _follow(self, part: Callable[[], Awaitable[Result]]) -> Result:
+        """A later part of a message of which a part is out: tried again here, as the whole again would double that.
+
+        Raises Uncertain when it does not get through in three tries with waits of at most 60 s.
+        """
+        for attempt in range(3):
+            try:
+                return await part()
+            except (NotSent, RetryAfter) as error:
+                seconds = error.seconds if isinstance(error, RetryAfter) else 2.0**attempt
+                if attempt == 2 or seconds > 60:
+                    raise Uncertain(f"only a part of the message went out: {error}") from None
+                await self._sleep(seconds)
+        raise AssertionError("unreachable")
+
+    def _keyboard(self, chat: str, message: Rendered) -> Keyboard:
+        if message.buttons or not message.ask_location or self.rate_key(chat)[1]:
+            return self._inline(message)
+        button = telegram.KeyboardButton(self._location_label, request_location=True)
+        return telegram.ReplyKeyboardMarkup([[button]], resize_keyboard=True, one_time_keyboard=True)
+
+    def _inline(self, message: Rendered) -> telegram.InlineKeyboardMarkup | None:
+        if not message.buttons:
+            return None
+        return telegram.InlineKeyboardMarkup([[self._button(button) for button in row] for row in message.buttons])
+
+    def _button(self, button: RenderedButton) -> telegram.InlineKeyboardButton:
+        if button.action:
+            return telegram.InlineKeyboardButton(button.label, callback_data=button.action)
+        if not self.username:
+            raise NotSent("the bot's own name is not known yet")
+        return telegram.InlineKeyboardButton(button.label, f"https://t.me/{self.username}?start={button.start}")
+
+
+class _CarriedError(TelegramError):
+    """Carries our own error through the library."""
+
+    def __init__(self, error: SendError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _FileRefused(Refused):
+    """Telegram will never take this file."""
+
+
+class _Request(BaseRequest):
+    """The library's way to the network: our own connections, and errors that say what became of the message."""
+
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def read_timeout(self) -> float:
+        return self._transport.read_seconds
+
+    async def initialize(self) -> None:
+        """Nothing: connections are made when they are needed."""
+
+    async def shutdown(self) -> None:
+        """Nothing: the platform closes its connections itself."""
+
+    async def do_request(
+        self, url: str, method: str, request_data: RequestData | None = None, *_: Any, **__: Any
+    ) -> tuple[int, bytes]:
+        """Exchange, and raise what a refusal means, so that the library reads good answers only."""
+        try:
+            if request_data is not None and request_data.contains_files:
+                form = aiohttp.FormData(request_data.json_parameters)
+                for field, (name, content, mime) in request_data.multipart_data.items():
+                    body = io.BytesIO(content) if isinstance(content, bytes) else content
+                    form.add_field(field, body, filename=name, content_type=mime)
+                answer = await self._transport.exchange(
+                    method, url, data=form, read_seconds=self._transport.media_seconds
+                )
+            else:
+                text, mime = json_body(request_data.parameters if request_data else {})
+                answer = await self._transport.exchange(method, url, data=text, mime=mime)
+            result(answer)
+        except SendError as error:
+            raise _CarriedError(error) from None
+        return answer.status, answer.body
+
+
+def _says(error: Exception, *words: str) -> bool:
+    said = str(error).lower()
+    return any(part in said for part in words)
+
+
+def _where(chat: str) -> dict[str, Any]:
+    """The library's arguments for a chat address. Raises Refused for one that is not Telegram's."""
+    group, _, thread = chat.partition("/")
+    try:
+        number: int | str = group if group.startswith("@") else int(group)
+        return {"chat_id": number} | ({"message_thread_id": int(thread)} if thread else {})
+    except ValueError:
+        raise Refused(f"not a chat of Telegram: {chat!r}") from None
+
+
+def _which(chat: str, message_id: str) -> dict[str, Any]:
+    """The library's arguments for a message. Raises MessageGone for an id that is not Telegram's."""
+    if not message_id.isdecimal():
+        raise MessageGone(f"not a message of Telegram: {message_id!r}")
+    return {"chat_id": _where(chat)["chat_id"], "message_id": int(message_id)}
+
+
+def _reply(message_id: str) -> dict[str, Any]:
+    if not message_id.isdecimal():
+        return {}
+    return {"reply_parameters": telegram.ReplyParameters(int(message_id), allow_sending_without_reply=True)}
+
+
+def _is_photo(medium: Media) -> bool:
+    return medium.mime in _PHOTOS and len(medium.data) <= PHOTO_LIMIT

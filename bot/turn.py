@@ -1,0 +1,430 @@
+"""One turn, from an inbox row to one commit (design.md §2): who, where in the dialog, the handler, the services, the history, the outbox,
+the inbox row done. A handler that raises leaves nothing behind; after three tries the row is put aside and the person gets one apology."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from bot.events import Event, Moved, Photo, Press, Text, Voice
+from bot.platforms.base import NotSent, Platform, Refused
+from bot.router import KEEP, Reply, Router
+from models import Conversation, Draft, InboxMessage, OutboxMessage
+from models.database import STORAGE_ERRORS, Database, describe, session_on
+from services import identity, photos
+from services.clock import Clock
+from services.context import Context, Refusal, ground
+from services.post import Urgency
+from texts.screen import Screen, screen
+from texts.utterances import normalise
+
+LEASE_SECONDS = 60.0
+ATTEMPTS = 3
+BATCH = 32
+BACKOFF = (0.0, 0.2, 1.0, 3.0)
+VOICE_BYTES = 10 * 1024 * 1024
+
+log = structlog.get_logger("turn")
+
+
+class Fenced(Exception):
+    """Another process has taken this row over: whatever this turn did must not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One claimed inbox row."""
+
+    id: int
+    platform: str
+    bot: str
+    raw: Any
+    attempts: int
+    token: str
+
+    @property
+    def cause(self) -> str:
+        return f"in:{self.id}"
+
+
+class Turns:
+    """Takes inbox rows and runs their turns. `on_posted` gets the outbox rows of every commit, with the cause."""
+
+    def __init__(self, database: Database, clock: Clock, router: Router, platforms: Mapping[tuple[str, str], Platform]) -> None:
+        self.database, self.clock, self.router, self.platforms = database, clock, router, platforms
+        self.on_posted: Callable[[Sequence[OutboxMessage]], None] = lambda rows: None
+        self.wake = asyncio.Event()
+        self._finished: dict[int, list[asyncio.Future[list[int]]]] = {}
+        self._working = asyncio.Lock()
+        self._stopping = False
+
+    # -- waiting for a turn -----------------------------------------------------------------------------------
+    async def finished(self, inbox_id: int) -> list[int]:
+        """Wait until this row's turn is over (done or put aside); the ids of the outbox rows it posted, as far as this process ran it."""
+        future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self._finished.setdefault(inbox_id, []).append(future)
+        async with self.database.connection() as connection:
+            state = (await connection.execute(sa.select(_INBOX.c.state).where(_INBOX.c.id == inbox_id))).scalar()
+        if state in ("done", "quarantined") and not future.done():
+            future.set_result([])
+        return await future
+
+    def _over(self, inbox_id: int, posted: list[int]) -> None:
+        for future in self._finished.pop(inbox_id, []):
+            if not future.done():
+                future.set_result(posted)
+
+    # -- the loop ---------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Take and run turns until `stop`."""
+        while not self._stopping:
+            rest = 0.0
+            async with self._working:
+                try:
+                    rows = await self.claim()
+                    if rows:
+                        await self.run_rows(rows)
+                    else:
+                        rest = 0.5
+                except STORAGE_ERRORS as error:
+                    log.warning("inbox.unreachable", error=describe(error))
+                    rest = 1.0
+            if rest:
+                await _wait(self.wake, rest)
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """No turn runs during the block."""
+        async with self._working:
+            yield
+
+    def forget(self) -> None:
+        """The store was emptied: nobody's turn will finish any more."""
+        for number in list(self._finished):
+            self._over(number, [])
+
+    async def stop(self) -> None:
+        """Take no more; wait for what is in flight."""
+        self._stopping = True
+        self.wake.set()
+
+    async def run_rows(self, rows: Sequence[Row]) -> None:
+        """Run the turns of these rows (each of another lane): together in one commit on SQLite, side by side on PostgreSQL."""
+        prepared = await asyncio.gather(*(self._prepare(row) for row in rows))
+        ready = [(row, event) for row, event in zip(rows, prepared, strict=True) if event is not _LATER]
+        if self.database.sqlite and len(ready) > 1:
+            await self._together(ready)
+        else:
+            await asyncio.gather(*(self._alone(row, event) for row, event in ready))
+
+    async def claim(self) -> list[Row]:
+        """The head of every free lane, leased to this process; the attempt is counted before the work, so a crash counts too."""
+        self.wake.clear()
+        now, token = time.time(), secrets.token_hex(8)
+        other = _INBOX.alias()
+        heads = (
+            sa.select(_INBOX.c.id)
+            .where(
+                _INBOX.c.state.in_(("pending", "working")),
+                ~sa.exists().where(other.c.lane == _INBOX.c.lane, other.c.id < _INBOX.c.id, other.c.state.in_(("pending", "working"))),
+                sa.or_(
+                    sa.and_(_INBOX.c.state == "pending", _INBOX.c.not_before <= now),
+                    sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now),
+                ),
+            )
+            .order_by(_INBOX.c.id)
+            .limit(BATCH if self.database.sqlite else 8)
+            .with_for_update(skip_locked=True, of=_INBOX)
+        )
+        async with self.database.connection() as connection:
+            ids = list((await connection.execute(heads)).scalars())
+            if not ids:
+                return []
+            rows = await connection.execute(
+                sa.update(_INBOX)
+                .where(_INBOX.c.id.in_(ids), _INBOX.c.state.in_(("pending", "working")))
+                .values(state="working", attempts=_INBOX.c.attempts + 1, lease_token=token, lease_until=now + LEASE_SECONDS)
+                .returning(_INBOX.c.id, _INBOX.c.platform, _INBOX.c.bot, _INBOX.c.raw, _INBOX.c.attempts)
+            )
+            found = [Row(row.id, row.platform, row.bot, row.raw, row.attempts, token) for row in rows]
+            return sorted(found, key=lambda row: row.id)
+
+    # -- before the transaction -------------------------------------------------------------------------------
+    async def _prepare(self, row: Row) -> Any:
+        """The event of a row, with its file fetched and made safe. `_LATER` when the file must be tried again later."""
+        platform = self.platforms.get((row.platform, row.bot))
+        if platform is None:
+            await self._postpone(row, f"no adapter for {row.platform}/{row.bot} in this process", 30.0)
+            return _LATER
+        event = platform.parse(row.raw)
+        if isinstance(event, Photo | Voice):
+            try:
+                data = await platform.fetch(event.file)
+                if isinstance(event, Photo):
+                    cleaned = await asyncio.to_thread(photos.clean, data)
+                    return dataclasses.replace(event, data=cleaned.data)
+                if len(data) > VOICE_BYTES:
+                    return dataclasses.replace(event, problem="too_large")
+                return dataclasses.replace(event, data=data)
+            except photos.UnusablePhoto as error:
+                return dataclasses.replace(event, problem=error.reason)
+            except NotSent as error:
+                if row.attempts < ATTEMPTS:
+                    await self._postpone(row, str(error), BACKOFF[min(row.attempts, 3)])
+                    return _LATER
+                return dataclasses.replace(event, problem="unavailable")
+            except Refused:
+                return dataclasses.replace(event, problem="unavailable")
+        return event
+
+    # -- the transaction --------------------------------------------------------------------------------------
+    async def _together(self, rows: Sequence[tuple[Row, Event | None]]) -> None:
+        done: list[tuple[Row, Context | None]] = []
+        failed: list[tuple[Row, Event | None]] = []
+        try:
+            async with self.database.connection() as connection:
+                for row, event in rows:
+                    try:
+                        done.append((row, await self._turn(connection, row, event, savepoint=True)))
+                    except Exception:
+                        failed.append((row, event))
+        except Exception as error:
+            log.warning("turn.batch_failed", error=describe(error))
+            done, failed = [], list(rows)
+        for row, context in done:
+            self._commit(row, context)
+        for row, event in failed:
+            await self._alone(row, event)
+
+    async def _alone(self, row: Row, event: Event | None) -> None:
+        try:
+            async with self.database.connection() as connection:
+                context = await self._turn(connection, row, event)
+        except Refusal as refusal:
+            await self._refuse(row, event, refusal)
+        except Fenced:
+            log.warning("turn.fenced", inbox=row.id)
+        except Exception as error:
+            await self._failed(row, event, error)
+        else:
+            self._commit(row, context)
+
+    def _commit(self, row: Row, context: Context | None) -> None:
+        posted = context.posted if context else []
+        self.on_posted(posted)
+        self._over(row.id, [message.id for message in posted])
+        if context is not None and context.facts.get("again"):
+            self.wake.set()
+
+    async def _turn(
+        self, connection: AsyncConnection, row: Row, event: Event | None, refusal: Refusal | None = None, savepoint: bool = False
+    ) -> Context | None:
+        async with session_on(connection, savepoint) as session:
+            context = None
+            if isinstance(event, Moved):
+                await identity.move_chat(session, row.platform, row.bot, event.chat.id, event.new_chat_id)
+            elif event is not None:
+                context = await self._converse(session, row, event, refusal)
+            finished = await session.execute(
+                sa.update(InboxMessage)
+                .where(InboxMessage.id == row.id, InboxMessage.lease_token == row.token, InboxMessage.state == "working")  # type: ignore[arg-type]
+                .values(state="done", raw=sa.null(), lane="", error="")
+                .execution_options(synchronize_session=False)
+            )
+            if finished.rowcount != 1:  # type: ignore[attr-defined]
+                raise Fenced(row.id)
+            await session.flush()
+            return context
+
+    async def _converse(self, session: AsyncSession, row: Row, event: Event, refusal: Refusal | None) -> Context:
+        land = await ground(session)
+        now = self.clock.now()
+        present = await identity.recognise(session, land, row.platform, row.bot, event.sender, event.chat, now)
+        conversation, draft = await _standing(session, present.chat.id, present.account.id)
+        context = Context(
+            session, now, present.actor, land, row.cause, present.chat, present.account, draft, event.message_id, event.reply_to
+        )
+        platform = self.platforms[row.platform, row.bot]
+        if isinstance(event, Text) and type(event) is Text:
+            event = typed_press(event, present.chat.menu, present.chat.menu_message, platform.capabilities.buttons)
+        step = conversation.step if conversation else ""
+        if refusal is not None:
+            reply: Reply | None = _answer(event, screen(refusal.key, **refusal.values), platform)
+        else:
+            reply = await self.router.dispatch(event, context, step)
+        await _remember(context, conversation, reply, draft)
+        self._post_reply(context, event, reply, platform, row)
+        await session.flush()
+        return context
+
+    def _post_reply(self, context: Context, event: Event, reply: Reply | None, platform: Platform, row: Row) -> None:
+        assert context.chat is not None
+        can = platform.capabilities
+        reply = reply or Reply(quiet=True)
+        pressed = event if isinstance(event, Press) and event.press_id else None
+        toast = reply.toast
+        if pressed and ((toast and can.toasts) or can.answer_presses):
+            body = {"press": pressed.press_id, "screen": toast.to_json() if toast else None}
+            _add(context, row, kind="toast", body=body, policy="never", urgency=Urgency.TOAST)
+        elif toast and (context.private or not can.toasts):
+            _add(context, row, kind="send", body=toast.to_json(), urgency=Urgency.ANSWER)
+        if isinstance(event, Press) and event.message_id and can.edits and reply.clear and not (reply.edit and reply.screen):
+            _add(context, row, kind="clear", message_id=event.message_id, urgency=Urgency.ANSWER)
+        if reply.screen is None:
+            return
+        if reply.edit and isinstance(event, Press) and event.message_id and can.edits:
+            _add(context, row, kind="edit", body=reply.screen.to_json(), message_id=event.message_id, card=reply.card,
+                 subject=reply.subject, urgency=Urgency.ANSWER)  # fmt: skip
+        else:
+            _add(context, row, kind="send", body=reply.screen.to_json(), card=reply.card, subject=reply.subject, urgency=Urgency.ANSWER)
+
+    # -- when it goes wrong -----------------------------------------------------------------------------------
+    async def _refuse(self, row: Row, event: Event | None, refusal: Refusal) -> None:
+        try:
+            async with self.database.connection() as connection:
+                context = await self._turn(connection, row, event, refusal)
+        except Exception as error:
+            await self._failed(row, event, error)
+        else:
+            self._commit(row, context)
+
+    async def _failed(self, row: Row, event: Event | None, error: BaseException) -> None:
+        if isinstance(error, STORAGE_ERRORS):
+            log.warning("turn.storage", inbox=row.id, error=describe(error))
+            await self._postpone(row, describe(error), 1.0)
+            return
+        log.error("turn.failed", inbox=row.id, attempt=row.attempts, error=describe(error), exc_info=_safe_trace(error))
+        if row.attempts < ATTEMPTS:
+            await self._postpone(row, describe(error), BACKOFF[row.attempts])
+            return
+        await self._put_aside(row, event, error)
+
+    async def _postpone(self, row: Row, reason: str, seconds: float) -> None:
+        try:
+            async with self.database.connection() as connection:
+                await connection.execute(
+                    sa.update(_INBOX)
+                    .where(_INBOX.c.id == row.id, _INBOX.c.lease_token == row.token)
+                    .values(state="pending", error=reason[:500], not_before=time.time() + seconds)
+                )
+        except STORAGE_ERRORS as error:
+            log.warning("inbox.unreachable", error=describe(error))
+        asyncio.get_running_loop().call_later(seconds, self.wake.set)
+
+    async def _put_aside(self, row: Row, event: Event | None, error: BaseException) -> None:
+        """Quarantine the row, and tell the person once, with its number."""
+        apology: list[OutboxMessage] = []
+        try:
+            async with self.database.transaction() as session:
+                await session.execute(
+                    sa.update(InboxMessage)
+                    .where(InboxMessage.id == row.id)  # type: ignore[arg-type]
+                    .values(state="quarantined", error=describe(error), lease_until=0.0)
+                )
+                if event is not None and event.chat.kind == "private":
+                    land = await ground(session)
+                    present = await identity.recognise(
+                        session, land, row.platform, row.bot, event.sender, event.chat, self.clock.now()
+                    )
+                    context = Context(session, self.clock.now(), present.actor, land, f"sorry:{row.id}", present.chat, present.account)
+                    _add(context, row, kind="send", body=screen("sorry", number=row.id).to_json(), urgency=Urgency.ANSWER)
+                    apology = context.posted
+                    await session.flush()
+        except Exception as again:
+            log.error("turn.quarantine_failed", inbox=row.id, error=describe(again))
+        self.on_posted(apology)
+        self._over(row.id, [message.id for message in apology if message.id])
+
+
+def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: str, has_buttons: bool) -> Text | Press:
+    """The press that a typed label (or, without buttons, a number) of the last menu means; else the text itself."""
+    if not menu or event.chat.kind != "private":
+        return event
+    said = normalise(event.text)
+    chosen = next((action for label, action in menu if normalise(label) == said), None)
+    if chosen is None and not has_buttons and said.isdecimal() and 1 <= int(said) <= len(menu):
+        chosen = menu[int(said) - 1][1]
+    if chosen is None:
+        return event
+    return Press(sender=event.sender, chat=event.chat, message_id=message_id, reply_to=event.reply_to, action=chosen)
+
+
+def _answer(event: Event, refused: Screen, platform: Platform) -> Reply:
+    if isinstance(event, Press) and event.press_id and platform.capabilities.toasts:
+        return Reply(None, KEEP, toast=refused)
+    if event.chat.kind != "private" and not isinstance(event, Text | Press):
+        return Reply(quiet=True)
+    return Reply(refused, KEEP)
+
+
+async def _standing(session: AsyncSession, chat_id: str, account_id: str) -> tuple[Conversation | None, Draft | None]:
+    found = (
+        await session.execute(
+            sa.select(Conversation, Draft)
+            .outerjoin(Draft, Draft.id == Conversation.draft_id)  # type: ignore[arg-type]
+            .where(Conversation.chat_id == chat_id, Conversation.account_id == account_id)  # type: ignore[arg-type]
+        )
+    ).first()
+    return (found[0], found[1]) if found else (None, None)
+
+
+async def _remember(context: Context, conversation: Conversation | None, reply: Reply | None, before: Draft | None) -> None:
+    """Keep the step and the draft for the next turn; a dialog that ended deletes its draft unless the handler keeps it."""
+    assert context.chat is not None
+    assert context.account is not None
+    step = conversation.step if conversation else ""
+    if reply is not None and reply.step is not KEEP:
+        step = reply.step.name if reply.step else ""
+        if reply.step is None and context.draft is not None and not context.facts.get("keep_draft"):
+            await context.session.delete(context.draft)
+            context.draft = None
+    if context.draft is not None:
+        context.draft.data = dict(context.draft.data)
+        context.draft.updated_at = context.now
+        context.session.add(context.draft)
+    draft_id = context.draft.id if context.draft else None
+    if conversation is None:
+        if step or draft_id:
+            await context.session.flush()
+            context.session.add(Conversation(chat_id=context.chat.id, account_id=context.account.id, step=step, draft_id=draft_id))
+        return
+    conversation.step, conversation.draft_id = step, draft_id
+
+
+def _add(context: Context, row: Row, **fields: Any) -> None:
+    """An outbox row for the chat of the turn. A sealed turn's rows name the token instead of the chat (domain.md §0.5)."""
+    assert context.chat is not None
+    token_id = context.facts.get("sealed")
+    message = OutboxMessage(
+        dedupe_key=f"{context.cause}:{len(context.posted)}", cause=context.cause, platform=row.platform, bot=row.bot,
+        chat_id=None if token_id else context.chat.id, token_id=token_id, language=context.language, send_after=context.now, **fields,
+    )  # fmt: skip
+    context.session.add(message)
+    context.posted.append(message)
+
+
+def _safe_trace(error: BaseException) -> bool:
+    """Whether the traceback may be logged: database errors carry the values that were being stored."""
+    return not isinstance(error, sa.exc.SQLAlchemyError)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+_INBOX: sa.Table = InboxMessage.__table__  # type: ignore[attr-defined]
+_LATER: Any = object()

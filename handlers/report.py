@@ -1,0 +1,171 @@
+"""Reporting a problem.
+
+resident: 4幢后面有人倒建筑垃圾            bot: the card, 提交 / 改类别 / 改位置 / 加照片 / 匿名提交 / 取消
+resident: [提交]                             bot: the receipt with code and dates
+Asked only when missing: what it is about, which category, where, whether it is the one already known. Urgent words skip the card.
+A photo, an album, a voice message or a location may begin it too. A draft stays for 7 days while other things are said.
+"""
+
+from __future__ import annotations
+
+from bot.events import Do, Edited, Location, Photo, Press, Text, Voice
+from bot.router import Ask, End, F, Phrase, Reply, Router, Say, Silence, State, Steps, Toast
+from handlers.report_steps import AFTER_TEXT, Report, ask_next, submitted
+from services import Context, intake, understanding
+from texts import report_screens
+from texts.screen import screen
+
+router = Router("report")
+
+
+@router.message(Phrase("report"), to=Report.what)
+async def ask_what(message: Text, context: Context) -> Reply:
+    intake.begin(context)
+    return Ask(Report.what, screen("report.ask_what"))
+
+
+@router.message(Phrase("anonymous_start"), to=Report.what)
+async def ask_what_anonymously(message: Text, context: Context) -> Reply:
+    intake.begin(context, anonymous=True)
+    return Ask(Report.what, screen("report.ask_what_anonymous"))
+
+
+@router.press(Do.report, to=Report.what)
+async def ask_what_pressed(press: Press, context: Context) -> Reply:
+    intake.begin(context)
+    return Ask(Report.what, screen("report.ask_what"))
+
+
+@router.message(Phrase("anonymous"), to=AFTER_TEXT)
+async def take_anonymous(message: Text, context: Context, text: str) -> Reply:
+    intake.begin(context, anonymous=True)
+    intake.say(context, text)
+    return await ask_next(context)
+
+
+@router.message(Phrase("report_text"), to=AFTER_TEXT)
+async def take_prefixed(message: Text, context: Context, text: str) -> Reply:
+    intake.begin(context)
+    intake.say(context, text)
+    return await ask_next(context)
+
+
+@router.message(Report.what, to=AFTER_TEXT)
+async def take_what(message: Text, context: Context) -> Reply:
+    understood = intake.say(context, message.text)
+    if understood.kind == "chatter" and not context.draft.data.get("photos"):  # type: ignore[union-attr]
+        context.draft.data["text"] = ""  # type: ignore[union-attr]
+        return Ask(Report.what, screen("report.say_more"))
+    return await ask_next(context)
+
+
+@router.message(Report.where, to=AFTER_TEXT)
+async def take_where(message: Text, context: Context) -> Reply:
+    found = intake.find_place(context, message.text)
+    data = context.draft.data  # type: ignore[union-attr]
+    if found in ("none", "unknown_building"):
+        if not data.get("asked_where"):
+            data["asked_where"] = True
+            return Ask(Report.where, report_screens.ask_where(data | {"unknown_building": data.get("unknown_building", "")}))
+        intake.put_words(context, message.text)
+    return await ask_next(context)
+
+
+@router.message(Report.confirm, to=AFTER_TEXT)
+async def take_addition(message: Text, context: Context) -> Reply:
+    """More about the same problem, or, when it is plainly about something else, a new one."""
+    data = context.draft.data  # type: ignore[union-attr]
+    fresh = understanding.understand(message.text)
+    if fresh.kind == "chatter":
+        return await ask_next(context)
+    if fresh.kind == "problem" and fresh.confident and fresh.best and fresh.best.code != data.get("category"):
+        intake.begin(context, anonymous=bool(data.get("anonymous")))
+    intake.say(context, message.text)
+    return await ask_next(context)
+
+
+@router.edited(Report.confirm, to=AFTER_TEXT)
+async def take_correction(message: Edited, context: Context) -> Reply:
+    if context.draft is None or context.draft.data.get("message") != message.message_id:
+        return Silence()
+    context.draft.data["text"] = ""
+    intake.say(context, message.text)
+    return await ask_next(context)
+
+
+@router.edited()
+async def leave_correction(message: Edited, context: Context) -> Reply:
+    return Silence()
+
+
+@router.photo(to=(*AFTER_TEXT, Report.what))
+async def take_photo(photo: Photo, context: Context, step: str) -> Reply:
+    if photo.problem:
+        return Say(screen(f"photo.{photo.problem}"))
+    album = photo.album and context.draft is not None and context.draft.data.get("album") == photo.album
+    if context.draft is None or context.draft.kind != "report" or not (step or album):
+        intake.begin(context)
+    await intake.add_photo(context, photo.data)
+    data = context.draft.data  # type: ignore[union-attr]
+    if photo.caption:
+        intake.say(context, photo.caption)
+    if album and not photo.caption and not data.get("text"):
+        return Silence()
+    data["album"] = photo.album
+    if not data.get("text") and not data.get("voice"):
+        return Ask(Report.what, screen("report.photo_kept", photos=data["photos"]))
+    return await ask_next(context, live=bool(album))
+
+
+@router.voice(to=(*AFTER_TEXT, Report.what))
+async def take_voice(voice: Voice, context: Context, step: str) -> Reply:
+    if voice.problem:
+        return Say(screen(f"voice.{voice.problem}"))
+    if context.draft is None or context.draft.kind != "report" or not step:
+        intake.begin(context)
+    await intake.add_recording(context, voice.data, voice.file.mime or "audio/ogg")
+    return await ask_next(context)
+
+
+@router.location(to=(*AFTER_TEXT, Report.what))
+async def take_location(location: Location, context: Context) -> Reply:
+    if context.draft is None or context.draft.kind != "report":
+        intake.begin(context)
+    intake.put_point(context, location.lat, location.lon)
+    data = context.draft.data  # type: ignore[union-attr]
+    if not data.get("text") and not data.get("voice"):
+        return Ask(Report.what, screen("report.place_kept", place=data.get("place") or None, grid=context.ground.grid_name(data["grid"]) or None))
+    return await ask_next(context)
+
+
+@router.press(Do.submit)
+async def submit(press: Press, context: Context, draft: str) -> Reply:
+    problem, fresh = await intake.submit(context, draft)
+    return await submitted(context, problem) if fresh else Toast(screen("report.already", code=problem.code), clear=True)
+
+
+@router.press(Do.anonymous)
+async def submit_anonymously(press: Press, context: Context, draft: str) -> Reply:
+    problem, _ = await intake.submit(context, draft, anonymous=True)
+    return await submitted(context, problem)
+
+
+@router.press(Do.discard)
+async def discard(press: Press, context: Context, draft: str) -> Reply:
+    await intake.discard(context, draft)
+    return End(screen("report.discarded"), clear=True)
+
+
+@router.press(Do.same)
+async def support(press: Press, context: Context, draft: str, problem: str) -> Reply:
+    found = await intake.support(context, draft, problem)
+    return End(screen("report.supported", code=found.code), clear=True)
+
+
+@router.press(Do.different, to=AFTER_TEXT)
+async def go_on(press: Press, context: Context, draft: str) -> Reply:
+    (await intake.open_draft(context, draft)).data["different"] = True
+    return await ask_next(context, clear=True)
+
+
+__all__ = ["State", "Steps", "F", "router"]

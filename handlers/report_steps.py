@@ -1,0 +1,66 @@
+"""The steps of a report, and what is said at each: the one place that decides which question comes next."""
+
+from __future__ import annotations
+
+from bot.router import Ask, End, Reply, State, Steps
+from services import Context, intake, tickets
+from services.problems import get
+from texts import report_screens
+from texts.screen import Key, screen
+
+
+class Report(Steps):
+    """The dialog of a report."""
+
+    what = State()
+    category = State()
+    where = State()
+    same = State()
+    confirm = State()
+
+
+AFTER_TEXT = (Report.what, Report.category, Report.where, Report.same, Report.confirm)
+
+
+async def ask_next(context: Context, *, clear: bool = False, edit: bool = False, live: bool = False) -> Reply:
+    """Ask for what is still missing, or show the card; an urgent one is made at once."""
+    draft = context.draft
+    assert draft is not None
+    await context.session.flush()
+    draft.data["message"] = draft.data.get("message") or context.message_id
+    data, card = draft.data, f"draft:{draft.id}"
+    match await intake.next_question(context):
+        case "urgent":
+            problem, _ = await intake.submit(context, draft.id)
+            return await submitted(context, problem)
+        case "what":
+            return Ask(Report.what, screen("report.say_more"), clear=clear)
+        case "category":
+            key = "report.choose_category_voice" if data.get("voice") and not data.get("text") else "report.choose_category"
+            return Ask(Report.category, report_screens.choose_category(draft.id, data.get("guesses") or (), key), clear=clear, edit=edit)
+        case "which_place":
+            found = [context.ground.places[number] for number in data["candidates"]]
+            return Ask(Report.where, report_screens.choose_place(draft.id, [(place.id, place.name) for place in found]), clear=clear)
+        case "where":
+            return Ask(Report.where, report_screens.ask_where(data), clear=clear)
+        case "same":
+            twin = await get(context, data["twin"])
+            values = {"code": twin.code, "text": twin.text_public, "place": twin.place_name, "state": Key(f"state.problem.{twin.state}")}
+            return Ask(Report.same, report_screens.same(draft.id, twin.id, values), clear=clear)
+    shown = report_screens.confirm(draft.id, data, context.ground.grid_name(data.get("grid")))
+    if live and await intake.refresh_card(context, card, shown):
+        return Ask(Report.confirm, None)
+    return Ask(Report.confirm, shown, clear=clear, edit=edit, card=card)
+
+
+async def submitted(context: Context, problem: intake.Problem) -> Reply:
+    """The receipt, over the dialog's end; a sealed one goes by the token."""
+    values = {
+        "code": problem.code, "category": Key(f"category.{problem.category}"),
+        "grid": context.ground.grid_name(problem.grid_code) or Key("report.coordinator"),
+        "contact_due": problem.contact_due, "resolve_due": problem.resolve_due,
+        "provisional": tickets.provisional(context, problem.contact_due, problem.resolve_due),
+        "outside": Key("report.outside") if problem.lat is not None and problem.grid_code is None else None,
+    }  # fmt: skip
+    shown = report_screens.receipt(values, problem.id, problem.sla, problem.category, problem.anonymous)
+    return End(shown, clear=True, subject=tickets.subject(problem))

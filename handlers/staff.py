@@ -1,0 +1,127 @@
+"""What staff write about a problem, each a command with its number.
+
+leader: 受理 WT-…                                bot: taken up, contact by …  [撤销] while nobody outside was told
+leader: 办结 WT-… 已更换                          bot: still so many characters, what you wrote is kept → the rest → done
+leader: 上报母墙 WT-…                            bot: why? → a sentence → done
+coordinator: 不受理 WT-…                          bot: the four listed reasons as buttons
+anybody on the staff: 待办, 撤销, 代录:…
+"""
+
+from __future__ import annotations
+
+from bot.events import Press, Text
+from bot.router import Ask, End, Phrase, Reply, Router, Say, State, Steps
+from services import Context, desk, problems
+from texts.actions import Do
+from texts.screen import screen
+
+router = Router("staff")
+
+
+class Words(Steps):
+    """A verb waits for its words: the reason, or the result."""
+
+    text = State()
+
+
+async def perform(context: Context, verb: str, code: str, words: str = "", day: str = "") -> Reply:
+    """Carry out a verb on the problem with this code, or ask for its words."""
+    answer = await desk.perform(context, verb, await problems.find(context, code, lock=True), words, day)
+    return Ask(Words.text, answer.screen) if answer.waiting else Say(answer.screen)
+
+
+@router.message(Phrase("accept"))
+async def accept(message: Text, context: Context, code: str) -> Reply:
+    return await perform(context, "accept", code)
+
+
+@router.message(Phrase("contacted"))
+async def note_contact(message: Text, context: Context, code: str, text: str) -> Reply:
+    return await perform(context, "contacted", code, text)
+
+
+@router.message(Phrase("assign"))
+async def begin_work(message: Text, context: Context, code: str) -> Reply:
+    return await perform(context, "assign", code)
+
+
+@router.message(Phrase("escalate"), to=Words.text)
+async def escalate(message: Text, context: Context, code: str, reason: str) -> Reply:
+    return await perform(context, "escalate", code, reason)
+
+
+@router.message(Phrase("return_to_grid"), to=Words.text)
+async def return_to_grid(message: Text, context: Context, code: str, reason: str) -> Reply:
+    return await perform(context, "return", code, reason)
+
+
+@router.message(Phrase("extend"), to=Words.text)
+async def extend(message: Text, context: Context, code: str, day: str, reason: str) -> Reply:
+    return await perform(context, "extend", code, reason, day)
+
+
+@router.message(Phrase("suspend"), to=Words.text)
+async def suspend(message: Text, context: Context, code: str, day: str, reason: str) -> Reply:
+    return await perform(context, "suspend", code, reason, day)
+
+
+@router.message(Phrase("resume"))
+async def resume(message: Text, context: Context, code: str) -> Reply:
+    return await perform(context, "resume", code)
+
+
+@router.message(Phrase("explain"), to=Words.text)
+async def explain(message: Text, context: Context, code: str, reason: str) -> Reply:
+    return await perform(context, "explain", code, reason)
+
+
+@router.message(Phrase("resolve"), to=Words.text)
+async def resolve(message: Text, context: Context, code: str, result: str) -> Reply:
+    return await perform(context, "resolve", code, result)
+
+
+@router.message(Phrase("reject"))
+async def reject(message: Text, context: Context, code: str, reason: str) -> Reply:
+    return Say(await desk.reject(context, await problems.find(context, code, lock=True), reason))
+
+
+@router.message(Phrase("merge"))
+async def merge(message: Text, context: Context, code: str, parent: str) -> Reply:
+    child = await problems.find(context, code, lock=True)
+    return Say(await desk.merge(context, child, await problems.find(context, parent, lock=True)))
+
+
+@router.message(Phrase("merge_help"))
+async def explain_merging(message: Text, context: Context) -> Reply:
+    return Say(screen("merge.how"))
+
+
+@router.message(Phrase("on_behalf"))
+async def take_down(message: Text, context: Context, name: str, phone: str, text: str) -> Reply:
+    return Say(await desk.on_behalf(context, name, phone, text))
+
+
+@router.message(Phrase("on_behalf_help"))
+async def explain_taking_down(message: Text, context: Context) -> Reply:
+    return Say(screen("on_behalf.how"))
+
+
+@router.message(Phrase("inbox"))
+async def list_work(message: Text, context: Context) -> Reply:
+    return Say(await desk.todo(context))
+
+
+@router.message(Phrase("undo"))
+async def undo_last(message: Text, context: Context) -> Reply:
+    return Say(await desk.undo(context))
+
+
+@router.press(Do.undo)
+async def undo(press: Press, context: Context, log: str) -> Reply:
+    return Say(await desk.undo(context, log), clear=True)
+
+
+@router.message(Words.text, to=Words.text)
+async def take_words(message: Text, context: Context) -> Reply:
+    answer = await desk.more_words(context, message.text)
+    return Ask(Words.text, answer.screen) if answer.waiting else End(answer.screen)

@@ -1,0 +1,152 @@
+"""The door: /start, one-time links, 帮助, 取消, 转人工, the language; stickers; and whatever no other conversation knows.
+
+anyone: /start            bot: who I am, what I can do (buttons for the role)
+anyone: (a sentence)      bot: a report when it sounds like a problem, else three best guesses
+"""
+
+from __future__ import annotations
+
+from bot.events import Do, Joined, Left, Press, Scan, Sticker, Text
+from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
+from handlers.report_steps import AFTER_TEXT, Report, ask_next
+from services import Context, Refusal, identity, intake
+from texts import menu_screens
+from texts.screen import screen
+from texts.utterances import recognise
+
+router = Router("start")
+last = Router("last")
+
+
+@router.scan(lambda event, data: event.payload == "")
+async def welcome(scan: Scan, context: Context) -> Reply:
+    return Say(menu_screens.welcome(context.ground.name, *_rights(context)))
+
+
+@router.scan(lambda event, data: event.payload.startswith("link-"))
+async def bind_account(scan: Scan, context: Context) -> Reply:
+    person = await identity.redeem(context, scan.payload.removeprefix("link-"))
+    return End(screen("link.bound", name=person.display_name))
+
+
+@last.scan()
+async def welcome_anyway(scan: Scan, context: Context) -> Reply:
+    return Say(menu_screens.welcome(context.ground.name, *_rights(context)))
+
+
+@router.message(Phrase("help"))
+async def help_out(message: Text, context: Context) -> Reply:
+    return Say(menu_screens.help_sheet(*_rights(context)))
+
+
+@router.message(Phrase("help"), where="group")
+async def help_in_group(message: Text, context: Context) -> Reply:
+    return Say(menu_screens.help_in_group())
+
+
+@router.press(Do.help)
+async def help_pressed(press: Press, context: Context) -> Reply:
+    return Say(menu_screens.help_sheet(*_rights(context)))
+
+
+@router.message(Phrase("cancel"))
+async def cancel(message: Text, context: Context) -> Reply:
+    return End(screen("cancelled"))
+
+
+@router.press(Do.cancel)
+async def cancel_pressed(press: Press, context: Context) -> Reply:
+    return End(screen("cancelled"), clear=True)
+
+
+@router.message(Phrase("human"), to=Report.what)
+async def ask_for_human(message: Text, context: Context) -> Reply:
+    return await human(context)
+
+
+@router.press(Do.human, to=Report.what)
+async def ask_for_human_pressed(press: Press, context: Context) -> Reply:
+    return await human(context)
+
+
+async def human(context: Context) -> Reply:
+    """A question for a person becomes a problem that the coordinator answers."""
+    intake.begin(context)
+    intake.choose_category(context, "J09")
+    return Ask(Report.what, screen("human.ask_what"))
+
+
+@router.message(Phrase("language"))
+async def choose_language(message: Text, context: Context, language: str) -> Reply:
+    identity.speak(context, language)
+    return Say(screen("language.chosen"))
+
+
+@router.press(Do.language)
+async def choose_language_pressed(press: Press, context: Context, code: str) -> Reply:
+    identity.speak(context, code)
+    return Say(screen("language.chosen"))
+
+
+@router.sticker()
+async def smile(sticker: Sticker, context: Context) -> Reply:
+    return Say(menu_screens.guesses("sticker.answer"))
+
+
+@router.joined()
+async def greet(joined: Joined, context: Context) -> Reply:
+    return Silence() if context.private else Say(screen("group.greeting"))
+
+
+@router.left()
+async def leave(left: Left, context: Context) -> Reply:
+    await identity.left(context)
+    return Silence()
+
+
+@router.message(Phrase("bind"), where="group")
+async def bind_group(message: Text, context: Context, purpose: str) -> Reply:
+    await identity.bind(context, purpose)
+    return Say(screen("group.bound", purpose=purpose))
+
+
+@router.message(Phrase("bind"))
+async def bind_in_private(message: Text, context: Context, purpose: str) -> Reply:
+    raise Refusal("group.bind_there", purpose=purpose)
+
+
+@last.message(to=AFTER_TEXT)
+async def take_sentence(message: Text, context: Context) -> Reply:
+    """Any sentence: a problem begins a report; otherwise the three best guesses, and what was said is kept."""
+    if context.draft is None or context.draft.kind != "report":
+        intake.begin(context)
+    else:
+        intake.begin(context, anonymous=False)
+    understood = intake.say(context, message.text)
+    if understood.kind == "problem" or understood.urgent:
+        return await ask_next(context)
+    if understood.kind == "chatter":
+        return End(menu_screens.guesses("chatter.answer"))
+    context.facts["keep_draft"] = True
+    assert context.draft is not None
+    await context.session.flush()
+    return End(menu_screens.guesses("unclear.answer", context.draft.id))
+
+
+@last.message(where="group")
+async def point_to_private(message: Text, context: Context) -> Reply:
+    """A command that belongs into the private chat gets the way there; chatter is never answered (domain.md §10)."""
+    found = recognise(message.text)
+    if found is None or found[0].where != "private" or not found[0].pointed:
+        return Silence()
+    return Say(menu_screens.to_private())
+
+
+@last.press()
+async def too_old(press: Press, context: Context) -> Reply:
+    return Toast(screen("button.unknown"))
+
+
+def _rights(context: Context) -> tuple[bool, bool]:
+    """Whether the actor is a member who claims tasks, and whether staff."""
+    return context.actor.member_state == "ACTIVE", context.actor.staff

@@ -1,0 +1,126 @@
+"""Engines and sessions for SQLite and PostgreSQL, and the migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BUSY_MILLISECONDS = 20_000
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether the address names an SQLite file."""
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """The engine for an address. SQLite: one connection, WAL, synchronous=FULL, BEGIN IMMEDIATE; its folder is made.
+
+    One connection because SQLite before 3.51.3 has a WAL-reset race between connections, and one process writes anyway.
+    """
+    if not is_sqlite(url):
+        return create_async_engine(url, json_serializer=_json, hide_parameters=True, pool_size=12, max_overflow=8, pool_pre_ping=True)
+    if database := make_url(url).database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, json_serializer=_json, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=60)
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
+        ):  # fmt: skip
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Database:
+    """The store: `transaction()` is one unit of work, one commit."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = create_engine(url)
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether the store is the embedded one."""
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction on a bare connection; commits at the end, rolls back when the block raises."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One transaction with a session; commits at the end, rolls back when the block raises."""
+        async with self.engine.begin() as connection, session_on(connection) as session:
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def session_on(connection: AsyncConnection, savepoint: bool = False) -> AsyncIterator[AsyncSession]:
+    """A session inside the connection's transaction, whose owner commits.
+
+    With `savepoint` the session's work stands or falls by itself: when the block raises, what others did on the connection stays.
+    """
+    mode: Any = "create_savepoint" if savepoint else "rollback_only"
+    async with AsyncSession(bind=connection, expire_on_commit=False, join_transaction_mode=mode) as session:
+        yield session
+        await session.flush()
+        if savepoint:
+            await session.commit()
+
+
+def _config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["url"] = url
+    return config
+
+
+async def migrate(url: str) -> None:
+    """Bring the schema at `url` to the newest revision, on an engine of its own."""
+    if is_sqlite(url) and (database := make_url(url).database):
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(command.upgrade, _config(url), "head")
+
+
+def describe(error: BaseException) -> str:
+    """One line for a log: the kind and the driver's own words, without values that were being stored."""
+    original = getattr(error, "orig", None) or error
+    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"[:300]
+
+
+STORAGE_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sqlite3.OperationalError, OSError, TimeoutError)
+"""What a database that is down, full or locked raises."""

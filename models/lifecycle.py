@@ -1,0 +1,161 @@
+"""Every life as one table: which event moves which object from which state to which, and who may do it (domain.md §5).
+
+`by` names relations of the actor to the object (services.permissions): reporter, grid_leader (of the object's grid), coordinator (also
+clerk and secretary), secretary, scheduler, claimer, leader (of the task), creator, member, resident (who ordered). A secretary may do
+whatever a coordinator may, a coordinator whatever a grid leader may. `needs` names guards that the service checks before it moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+NEW = "-"
+SAME = "="
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row: `event` takes an object from one of `source` to `target` (SAME: the state stays) when one of `by` does it."""
+
+    event: str
+    source: tuple[str, ...]
+    target: str
+    by: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    def ends_in(self, source: str) -> str:
+        """The state after this move from `source`."""
+        return source if self.target == SAME else self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One kind of object: its states (open ones first), its moves, and which states are open."""
+
+    kind: str
+    states: tuple[str, ...]
+    open: tuple[str, ...]
+    moves: tuple[Move, ...]
+
+    def find(self, event: str, source: str) -> Move | None:
+        """The row for `event` in state `source`, or None when the table refuses it."""
+        return next((move for move in self.moves if move.event == event and source in move.source), None)
+
+    def events(self) -> Iterator[str]:
+        """The events of this life, each once, in the table's order."""
+        return iter(dict.fromkeys(move.event for move in self.moves))
+
+
+def _m(event: str, source: str, target: str, by: str, needs: str = "") -> Move:
+    return Move(event, tuple(source.split("|")), target, tuple(by.split("|")), tuple(needs.split()) if needs else ())
+
+
+_STAFF = "grid_leader|coordinator"
+_PROBLEM_OPEN = "SUBMITTED|ACCEPTED|IN_PROGRESS|RESOLVED|SUSPENDED"
+
+PROBLEM = Life(
+    "problem",
+    states=("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "RESOLVED", "SUSPENDED", "CLOSED", "MERGED", "REJECTED", "WITHDRAWN"),
+    open=("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "RESOLVED", "SUSPENDED"),
+    # fmt: off
+    moves=(
+        _m("submit",      NEW,                                "SUBMITTED",   "reporter|" + _STAFF,    "place"),
+        _m("accept",      "SUBMITTED",                        "ACCEPTED",    _STAFF),
+        _m("contact",     _PROBLEM_OPEN,                      SAME,          _STAFF),
+        _m("reject",      "SUBMITTED",                        "REJECTED",    "coordinator",           "listed_reason"),
+        _m("appeal",      "REJECTED",                         "SUBMITTED",   "reporter",              "first_appeal"),
+        _m("merge",       "SUBMITTED|ACCEPTED",               "MERGED",      _STAFF,                  "open_parent"),
+        _m("withdraw",    "SUBMITTED|ACCEPTED",               "WITHDRAWN",   "reporter",              "not_urgent"),
+        _m("false_alarm", "SUBMITTED|ACCEPTED",               "WITHDRAWN",   "reporter",              "urgent ten_minutes"),
+        _m("detach",      "SUBMITTED|ACCEPTED|IN_PROGRESS",   SAME,          "reporter",              "urgent"),
+        _m("assign",      "ACCEPTED",                         "IN_PROGRESS", _STAFF),
+        _m("assign",      "IN_PROGRESS",                      SAME,          _STAFF),
+        _m("escalate",    "ACCEPTED|IN_PROGRESS",             SAME,          _STAFF + "|scheduler",   "reason not_at_top"),
+        _m("escalate",    "SUBMITTED",                        SAME,          "scheduler",             "overdue not_at_top"),
+        _m("return",      "SUBMITTED|ACCEPTED|IN_PROGRESS",   SAME,          "coordinator",           "reason above_grid first_return"),
+        _m("extend",      "IN_PROGRESS",                      SAME,          "secretary",             "extendable before_due first_extension"),
+        _m("suspend",     "SUBMITTED|ACCEPTED|IN_PROGRESS",   "SUSPENDED",   "secretary",             "reason six_months"),
+        _m("resume",      "SUSPENDED",                        "IN_PROGRESS", "coordinator|scheduler"),
+        _m("resolve",     "SUBMITTED|ACCEPTED|IN_PROGRESS",   "RESOLVED",    _STAFF,                  "result_text"),
+        _m("answer",      "RESOLVED",                         SAME,          "reporter"),
+        _m("close",       "RESOLVED",                         "CLOSED",      "reporter",              "both_answers"),
+        _m("reopen",      "RESOLVED",                         "IN_PROGRESS", "reporter"),
+        _m("explain",     "IN_PROGRESS",                      "CLOSED",      "secretary",             "reason second_reopening"),
+        _m("expire",      "RESOLVED",                         "CLOSED",      "scheduler"),
+    ),
+    # fmt: on
+)
+
+ORDER = Life(
+    "order",
+    states=("SUBMITTED", "DISPATCHED", "DONE", "REJECTED", "WITHDRAWN"),
+    open=("SUBMITTED", "DISPATCHED"),
+    # fmt: off
+    moves=(
+        _m("submit",      NEW,                                "SUBMITTED",   "resident"),
+        _m("approve",     "SUBMITTED",                        "DISPATCHED",  "coordinator"),
+        _m("reject",      "SUBMITTED",                        "REJECTED",    "coordinator",           "reason"),
+        _m("withdraw",    "SUBMITTED",                        "WITHDRAWN",   "resident"),
+        _m("finish",      "DISPATCHED",                       "DONE",        "scheduler"),
+        _m("reoffer",     "DISPATCHED",                       "SUBMITTED",   "scheduler"),
+    ),
+    # fmt: on
+)
+
+TASK = Life(
+    "task",
+    states=("OPEN", "CLAIMED", "UNFILLED", "VERIFIED", "RATED", "CLOSED", "CANCELLED"),
+    open=("OPEN", "CLAIMED", "UNFILLED", "VERIFIED", "RATED"),
+    # fmt: off
+    moves=(
+        _m("publish",     NEW,                                "OPEN",        _STAFF),
+        _m("fill",        "OPEN|UNFILLED",                    "CLAIMED",     "scheduler",             "full"),
+        _m("free",        "CLAIMED",                          "OPEN",        "scheduler",             "not_full"),
+        _m("widen",       "OPEN",                             SAME,          "scheduler"),
+        _m("unfilled",    "OPEN",                             "UNFILLED",    "scheduler"),
+        _m("verified",    "OPEN|CLAIMED|UNFILLED",            "VERIFIED",    "scheduler",             "all_verified"),
+        _m("rate",        "VERIFIED",                         SAME,          "resident|coordinator|grid_leader"),
+        _m("rated",       "VERIFIED",                         "RATED",       "scheduler",             "both_ratings"),
+        _m("close",       "RATED",                            "CLOSED",      "scheduler"),
+        _m("cancel",      "OPEN|CLAIMED|UNFILLED",            "CANCELLED",   "creator|coordinator",   "reason"),
+    ),
+    # fmt: on
+)
+
+CLAIM = Life(
+    "claim",
+    states=("ACTIVE", "WAITLISTED", "OFFERED", "CHECKED_IN", "DONE", "VERIFIED",
+            "WITHDRAWN", "LATE_WITHDRAWN", "EXPIRED", "CANCELLED", "NO_SHOW"),
+    open=("ACTIVE", "WAITLISTED", "OFFERED", "CHECKED_IN", "DONE"),
+    # fmt: off
+    moves=(
+        _m("claim",       NEW,                                "ACTIVE",         "member",             "audience skill free_then capacity"),
+        _m("queue",       NEW,                                "WAITLISTED",     "member",             "audience skill free_then"),
+        _m("offer",       "WAITLISTED",                       "OFFERED",        "scheduler"),
+        _m("accept",      "OFFERED",                          "ACTIVE",         "claimer",            "in_time"),
+        _m("expire",      "OFFERED",                          "EXPIRED",        "scheduler"),
+        _m("decline",     "OFFERED|WAITLISTED",               "WITHDRAWN",      "claimer"),
+        _m("withdraw",    "ACTIVE",                           "WITHDRAWN",      "claimer",            "a_day_before"),
+        _m("late",        "ACTIVE",                           "LATE_WITHDRAWN", "claimer"),
+        _m("check_in",    "ACTIVE",                           "CHECKED_IN",     "claimer|leader|grid_leader|coordinator", "window"),
+        _m("check_out",   "CHECKED_IN",                       "DONE",           "claimer|leader|grid_leader|coordinator|scheduler"),
+        _m("no_show",     "ACTIVE",                           "NO_SHOW",        "scheduler"),
+        _m("verify",      "DONE",                             "VERIFIED",       "leader|grid_leader|coordinator|scheduler"),
+        _m("cancel",      "ACTIVE|WAITLISTED|OFFERED|CHECKED_IN", "CANCELLED",  "scheduler"),
+    ),
+    # fmt: on
+)
+
+LIVES: dict[str, Life] = {life.kind: life for life in (PROBLEM, ORDER, TASK, CLAIM)}
+
+
+def mermaid(life: Life) -> str:
+    """The life as a Mermaid state diagram; `docs/` holds exactly this text and a test compares them."""
+    lines = ["stateDiagram-v2"]
+    for move in life.moves:
+        label = f"{move.event} ({', '.join(move.by)})"
+        for source in move.source:
+            lines.append(f"    {'[*]' if source == NEW else source} --> {move.ends_in(source)}: {label}")
+    lines += [f"    {state} --> [*]" for state in life.states if state not in life.open]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What happens by the clock: one table of jobs, and the clock."""

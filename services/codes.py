@@ -1,0 +1,44 @@
+"""Codes that people read: `WT-20261123-0001`, and the tasks' short numbers (domain.md §1 Ids)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from models import Community, Counter
+from services.context import Context
+from services.workdays import local
+
+_CODE = re.compile(r"([A-Z]{2,3})-?(\d{8})-?(\d{1,5})", re.IGNORECASE)
+
+
+async def next_code(context: Context, prefix: str, at: datetime | None = None) -> str:
+    """The next code of a series: PREFIX-local date-four digits, counted per community and day by submission time."""
+    day = f"{local(at or context.now):%Y%m%d}"
+    name = f"{context.ground.community_id}:{prefix}:{day}"
+    dialect = postgresql if context.session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(Counter).values(name=name, value=1)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_={"value": Counter.value + 1})
+    number = (await context.session.execute(statement.returning(Counter.value))).scalar_one()
+    return f"{prefix}-{day}-{number:04d}"
+
+
+async def next_task_number(context: Context) -> int:
+    """The next short number of a task (#31), per community."""
+    statement = (
+        sa.update(Community)
+        .where(Community.id == context.ground.community_id)  # type: ignore[arg-type]
+        .values(next_task_number=Community.next_task_number + 1)
+        .returning(Community.next_task_number)
+        .execution_options(synchronize_session=False)
+    )
+    return int((await context.session.execute(statement)).scalar_one()) - 1
+
+
+def tidy(code: str) -> str:
+    """A code as it is stored: `wt20261123-1` becomes `WT-20261123-0001`; anything else comes back upper-cased."""
+    found = _CODE.fullmatch(code.strip())
+    return f"{found[1].upper()}-{found[2]}-{int(found[3]):04d}" if found else code.strip().upper()

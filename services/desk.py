@@ -1,0 +1,248 @@
+"""A staff member's commands as a conversation: what is still needed, the answer, and a minute to take it back.
+
+`perform` carries out a verb by its name and gives the answer; words that are missing (a reason, a result) are asked for, and what was
+written so far is kept in the dialog's draft.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from models import ChatAccount, OutboxMessage, Person, Problem, ProblemSupporter, StateLog, keyring
+from services import dialogs, intake, moves, problems, tickets, understanding
+from services.context import Context, Refusal
+from services.dialogs import Answer
+from services.identity import roles_of
+from services.post import held
+from services.workdays import local
+from texts import problem_screens
+from texts.actions import Do
+from texts.answers import meaning, meanings
+from texts.screen import Button, Key, Screen, Value, screen
+
+LISTED = 10
+DRAFT = "words"
+
+Run = Callable[[Context, Problem, str, date | None], Awaitable[StateLog]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A staff command: its event in the table, what it runs, what asks for its words ("" = none needed), whether it needs a date."""
+
+    event: str
+    run: Run
+    ask: str = ""
+    dated: bool = False
+
+
+def _dated(day: date | None) -> date:
+    if day is None:
+        raise Refusal("refused.date")
+    return day
+
+
+VERBS: dict[str, Verb] = {
+    "accept": Verb("accept", lambda c, p, words, day: problems.accept(c, p)),
+    "contacted": Verb("contact", lambda c, p, words, day: problems.contacted(c, p, words)),
+    "assign": Verb("assign", lambda c, p, words, day: problems.assign(c, p)),
+    "escalate": Verb("escalate", lambda c, p, words, day: problems.escalate(c, p, words), "ask.escalate"),
+    "return": Verb("return", lambda c, p, words, day: problems.return_to_grid(c, p, words), "ask.return"),
+    "extend": Verb("extend", lambda c, p, words, day: problems.extend(c, p, _dated(day), words), "ask.extend", True),
+    "suspend": Verb("suspend", lambda c, p, words, day: problems.suspend(c, p, _dated(day), words), "ask.suspend", True),
+    "resume": Verb("resume", lambda c, p, words, day: problems.resume(c, p)),
+    "explain": Verb("explain", lambda c, p, words, day: problems.explain(c, p, words), "ask.explain"),
+    "resolve": Verb("resolve", lambda c, p, words, day: problems.resolve(c, p, words), "ask.resolve"),
+}
+
+
+# -- carrying out ---------------------------------------------------------------------------------------------------------
+async def perform(context: Context, name: str, problem: Problem, words: str = "", day: str = "") -> Answer:
+    """Carry out the verb, or ask for the words it still needs. Raises Refusal."""
+    verb = VERBS[name]
+    await problems.require(context, problem, verb.event)
+    words = words.strip()
+    missing = problems.missing_characters(words) if name == "resolve" else int(not words)
+    if verb.ask and missing:
+        dialogs.wait(context, DRAFT, problem, verb=name, words=words, day=day)
+        if words:
+            return Answer(screen("resolve.short", missing=missing, text=words), waiting=True)
+        return Answer(screen(verb.ask, code=problem.code), waiting=True)
+    today = local(context.now).date()
+    log = await verb.run(context, problem, words, problems.parse_day(day, today) if verb.dated else None)
+    return Answer(await done(context, problem, log, f"done.{name}"))
+
+
+async def more_words(context: Context, said: str) -> Answer:
+    """Go on with the verb that waits for words: what was written before stays in front. Raises Refusal when none waits."""
+    problem, data = await dialogs.waited(context, DRAFT)
+    words = " ".join(filter(None, (data["words"], said.strip())))
+    return await perform(context, data["verb"], problem, words, data["day"])
+
+
+async def reject(context: Context, problem: Problem, said: str) -> Screen:
+    """Refuse the problem for the listed reason that `said` begins with (words, or its name); for any other the list is offered."""
+    await problems.require(context, problem, "reject")
+    reason = said if said in meanings("reject") else meaning("reject", said)
+    if reason is None:
+        return problem_screens.reject_reasons(problem.id, problem.code, meanings("reject"))
+    log = await problems.reject(context, problem, reason, said)
+    return await done(context, problem, log, "done.reject")
+
+
+async def merge(context: Context, problem: Problem, parent: Problem) -> Screen:
+    """Make the problem part of the parent."""
+    log = await problems.merge(context, problem, parent)
+    return await done(context, problem, log, "done.merge", parent=parent.code)
+
+
+async def done(context: Context, problem: Problem, log: StateLog, key: str, **values: Value) -> Screen:
+    """The answer to the one who acted, with [撤销] as long as nobody outside was told."""
+    unreached = problem.reporter_id is not None and problem.channel == "phone" and not await _has_chat(context, problem.reporter_id)
+    values |= {
+        "code": problem.code, "contact_due": problem.contact_due if problem.first_contact_at is None else None,
+        "due": problem.resolve_due, "until": problem.suspended_until, "level": Key(f"level.{problem.level}"),
+        "state": tickets.state_word(problem), "phone": Key("done.phone") if unreached else None,
+    }  # fmt: skip
+    return screen(key, await offer_undo(context, log), **values)
+
+
+async def _has_chat(context: Context, person_id: str) -> bool:
+    query = sa.select(ChatAccount.id).where(ChatAccount.person_id == person_id, ChatAccount.blocked.is_(False)).limit(1)  # type: ignore[call-overload,attr-defined]
+    return await context.session.scalar(query) is not None
+
+
+# -- taking it back -------------------------------------------------------------------------------------------------------
+async def offer_undo(context: Context, log: StateLog) -> list[Button]:
+    """The button that takes this move back, unless somebody outside has already been told; the move remembers its turn.
+
+    For any life: claims and orders may use it too.
+    """
+    await context.session.flush()
+    if log.before is None or await _told_outside(context):
+        return []
+    log.before = log.before | {"cause": context.cause}
+    return [Button("button.undo", Do.undo(log.id or 0))]
+
+
+async def _told_outside(context: Context) -> bool:
+    for row in context.posted:
+        if row.kind != "send" or held(row, context.now):
+            continue
+        if row.token_id is not None or not await _is_staff_chat(context, row.chat_id):
+            return True
+    return False
+
+
+async def _is_staff_chat(context: Context, chat_id: str | None) -> bool:
+    persons = (await context.session.scalars(sa.select(ChatAccount.person_id).where(ChatAccount.private_chat_id == chat_id))).all()  # type: ignore[call-overload]
+    for person_id in persons:
+        roles = {grant.role for grant in await roles_of(context.session, person_id, context.now)}
+        if not roles & {*tickets.STAFF_ROLES, "street_organizer", "duty", "admin"}:
+            return False
+    return bool(persons)
+
+
+async def undo(context: Context, log_id: str = "") -> Screen:
+    """Take back the actor's own move, the last one without `log_id`, and the messages of its turn that still wait. Raises Refusal."""
+    log_id = log_id or await _last_move(context)
+    log = await context.session.get(StateLog, int(log_id)) if log_id.isdecimal() else None
+    before = (log.before or {}) if log is not None and log.actor_id == context.actor.id else {}
+    if log is not None and log.actor_id == context.actor.id and not log.undone and "cause" not in before:
+        raise Refusal("undo.told")
+    thing, log = await moves.undo(context, log_id)
+    await context.session.execute(
+        sa.update(OutboxMessage)
+        .where(OutboxMessage.cause == before["cause"], OutboxMessage.state == "pending", OutboxMessage.send_after > context.now)  # type: ignore[arg-type]
+        .values(state="cancelled")
+        .execution_options(synchronize_session=False)
+    )
+    if isinstance(thing, Problem):
+        await _unmerge(context, thing, before)
+        await tickets.keep_addresses(context, thing)
+        await tickets.refresh(context, thing)
+    return screen("undo.done", code=getattr(thing, "code", ""), state=Key(f"state.{log.object_kind}.{thing.state}"))
+
+
+async def _last_move(context: Context) -> str:
+    query = sa.select(StateLog).where(StateLog.actor_id == context.actor.id, StateLog.undone.is_(False), StateLog.event != "undo")  # type: ignore[arg-type,attr-defined]
+    log = await context.session.scalar(query.order_by(StateLog.id.desc()).limit(1)) if context.actor.id else None  # type: ignore[union-attr]
+    return str(log.id) if log else ""
+
+
+async def _unmerge(context: Context, problem: Problem, before: dict[str, object]) -> None:
+    """Give the parent its deadlines back, and let go who followed it by the merge alone."""
+    parent = await context.session.get(Problem, before["parent"]) if "parent" in before else None
+    if parent is None:
+        return
+    for name, value in before["parent_fields"].items():  # type: ignore[attr-defined]
+        setattr(parent, name, datetime.fromisoformat(value["at"]))
+    await context.session.execute(
+        sa.delete(ProblemSupporter).where(
+            ProblemSupporter.problem_id == parent.id, ProblemSupporter.person_id.in_(before["followers"])  # type: ignore[arg-type,attr-defined]
+        )
+    )  # fmt: skip
+    await tickets.refresh(context, parent)
+
+
+# -- the day's list -------------------------------------------------------------------------------------------------------
+async def todo(context: Context) -> Screen:
+    """What waits for the actor: first what nobody has taken up, then by deadline; at most ten, a button for each. Raises Refusal."""
+    if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
+        raise Refusal("refused.only.grid_leader")
+    waiting = sa.select(Problem).where(Problem.state.in_(("SUBMITTED", "ACCEPTED", "IN_PROGRESS")), problems.in_charge(context))  # type: ignore[attr-defined]
+    total = await context.session.scalar(sa.select(sa.func.count()).select_from(waiting.subquery()))
+    if not total:
+        return screen("todo.none")
+    first = sa.case((Problem.state == "SUBMITTED", 0), else_=1)  # type: ignore[arg-type]
+    found = list(await context.session.scalars(waiting.order_by(first, Problem.resolve_due, Problem.code).limit(LISTED)))
+    lines: list[dict[str, Value]] = [
+        {"code": one.code, "category": tickets.category(one), "state": tickets.state_word(one), "due": one.resolve_due} for one in found
+    ]
+    options = [(one.code, Do.show(one.id)) for one in found]
+    return problem_screens.listing("todo.list", lines, options, LISTED, total=total, more=total - len(found) or None)
+
+
+# -- for those who phone --------------------------------------------------------------------------------------------------
+async def on_behalf(context: Context, name: str, phone: str, text: str) -> Screen:
+    """Take down a problem for somebody who phones (代录): found again by the phone's hash, or known from now on. Raises Refusal."""
+    if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
+        raise Refusal("refused.only.grid_leader")
+    person = await _caller(context, name, re.sub(r"\D", "", phone).removeprefix("86"))
+    match = context.ground.gazetteer.find(text, person.building)
+    if match.kind == "ambiguous":
+        raise Refusal("on_behalf.which_place", places=[place.name for place in match.places])
+    place = match.places[0] if match.kind == "place" else None
+    if place is None and match.kind == "none" and person.building:
+        place = next((one for one in context.ground.gazetteer.find(person.building).places), None)
+    understood = understanding.understand(text)
+    category = understood.best.code if understood.best else understanding.urgent_category(text) or "J09"
+    grid = place.grid if place else None
+    if not context.actor.has("coordinator", "community_clerk", "community_secretary") and not context.actor.has("grid_leader", grid=grid or "-"):
+        raise Refusal("on_behalf.other_grid")
+    problem = await intake.create(
+        context, category=category, text=text, place=place, detail=match.detail, point=(place.lat, place.lon) if place else None, grid=grid,
+        reporter_id=person.id, channel="phone", urgent=bool(understood.urgent), draft_id=None, media_owner="",
+    )  # fmt: skip
+    values = problems.named(
+        problem, name=person.display_name, place=problem.place_name, contact_due=problem.contact_due, due=problem.resolve_due
+    )
+    return screen("on_behalf.done", [Button("button.show", Do.show(problem.id))], **values)
+
+
+async def _caller(context: Context, name: str, digits: str) -> Person:
+    hashed = keyring.hash("phone", digits)
+    known: Person | None = await context.session.scalar(
+        sa.select(Person).where(Person.phone_hash == hashed, Person.deleted_at.is_(None)).order_by(Person.id).limit(1)  # type: ignore[arg-type,union-attr]
+    )
+    if known is not None:
+        return known
+    person = Person(community_id=context.ground.community_id, display_name=name, phone=digits, phone_hash=hashed)
+    context.session.add(person)
+    await context.session.flush()
+    return person

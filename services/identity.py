@@ -1,0 +1,219 @@
+"""Who speaks, and where: account → person → roles, chats, and the one-time links that bind an account to a person."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models import Chat, ChatAccount, Invitation, PartyMember, Person, RoleAssignment, keyring
+from services.context import Actor, Context, Grant, Ground, Refusal
+from texts.utterances import language_name, purpose_of
+
+
+class SenderLike(Protocol):
+    """Who did it, in the platform's words."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def anonymous(self) -> bool: ...
+
+
+class ChatLike(Protocol):
+    """Where it was done, in the platform's words."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The actor of a turn with the account and the chat it came through."""
+
+    actor: Actor
+    account: ChatAccount
+    chat: Chat
+
+
+async def recognise(
+    session: AsyncSession, ground: Ground, platform: str, bot: str, sender: SenderLike, chat: ChatLike, now: datetime
+) -> Presence:
+    """Find the account, person, roles and chat; an unknown sender becomes a new resident, an unknown chat a new row."""
+    user_hash = keyring.hash("user", platform, bot, sender.id)
+    found = (
+        await session.execute(
+            sa.select(ChatAccount, Person, PartyMember, Chat)
+            .join(Person, Person.id == ChatAccount.person_id)
+            .outerjoin(PartyMember, PartyMember.person_id == Person.id)
+            .outerjoin(Chat, Chat.id == ChatAccount.private_chat_id)
+            .where(ChatAccount.platform == platform, ChatAccount.bot == bot, ChatAccount.user_hash == user_hash)
+        )
+    ).first()
+    if found is None:
+        language = "en" if sender.language.startswith("en") else "zh_CN"
+        person = Person(community_id=ground.community_id, display_name="" if sender.anonymous else sender.name[:40], language=language)
+        session.add(person)
+        await session.flush()
+        account = ChatAccount(platform=platform, bot=bot, user_hash=user_hash, user_address=sender.id, person_id=person.id)
+        session.add(account)
+        await session.flush()
+        member, private = None, None
+    else:
+        account, person, member, private = found
+    grants = await roles_of(session, person.id, now)
+    actor = Actor(person, grants, member.enrollment if member else None, member.skill if member else "")
+    if private is not None and chat.kind == "private" and private.address == chat.id:
+        row = private
+    else:
+        row = await _chat(session, platform, bot, chat)
+    if chat.kind == "private":
+        if account.private_chat_id != row.id:
+            account.private_chat_id = row.id
+        if account.blocked:
+            account.blocked = False
+        if not account.preferred:
+            await session.execute(
+                sa.update(ChatAccount).where(ChatAccount.person_id == person.id).values(preferred=False)
+            )
+            account.preferred = True
+    return Presence(actor, account, row)
+
+
+async def roles_of(session: AsyncSession, person_id: str, now: datetime) -> tuple[Grant, ...]:
+    """The person's roles whose term covers `now`."""
+    rows = await session.scalars(sa.select(RoleAssignment).where(RoleAssignment.person_id == person_id))
+    return tuple(
+        Grant(row.role, row.grid_code, row.unit_code)
+        for row in rows
+        if (row.valid_from is None or row.valid_from <= now) and (row.valid_to is None or now < row.valid_to)
+    )
+
+
+async def _chat(session: AsyncSession, platform: str, bot: str, chat: ChatLike) -> Chat:
+    key_hash = keyring.hash("chat", platform, bot, chat.id)
+    row = await session.scalar(
+        sa.select(Chat).where(Chat.platform == platform, Chat.bot == bot, Chat.key_hash == key_hash)
+    )
+    if row is None:
+        row = Chat(platform=platform, bot=bot, key_hash=key_hash, address=chat.id, kind=chat.kind, title=chat.title)
+        session.add(row)
+        await session.flush()
+    return row
+
+
+async def move_chat(session: AsyncSession, platform: str, bot: str, old: str, new: str) -> None:
+    """Give a group its new address, with its topics; doing it twice changes nothing (telegram.md 8)."""
+    rows = await session.scalars(sa.select(Chat).where(Chat.platform == platform, Chat.bot == bot, Chat.kind != "private"))
+    for row in rows:
+        address, slash, topic = row.address.partition("/")
+        if address != old:
+            continue
+        key_hash = keyring.hash("chat", platform, bot, new + slash + topic)
+        twin = await session.scalar(
+            sa.select(Chat).where(Chat.platform == platform, Chat.bot == bot, Chat.key_hash == key_hash)
+        )
+        if twin is not None:
+            twin.purpose = twin.purpose or row.purpose
+            row.purpose, row.blocked = "", True
+        else:
+            row.address, row.key_hash, row.blocked = new + slash + topic, key_hash, False
+
+
+async def persons_with(context: Context, *roles: str, grid: str | None = None) -> list[Person]:
+    """The persons holding one of `roles` now; with `grid`, for that grid (a role without a scope counts for every grid)."""
+    rows = await context.session.execute(
+        sa.select(Person, RoleAssignment)
+        .join(RoleAssignment, RoleAssignment.person_id == Person.id)
+        .where(RoleAssignment.role.in_(roles), Person.deleted_at.is_(None))  # type: ignore[attr-defined,union-attr]
+        .order_by(Person.id)
+    )
+    found: dict[str, Person] = {}
+    for person, role in rows:
+        in_term = (role.valid_from is None or role.valid_from <= context.now) and (role.valid_to is None or context.now < role.valid_to)
+        if in_term and (grid is None or role.grid_code is None or role.grid_code == grid):
+            found[person.id] = person
+    return list(found.values())
+
+
+INVITATION_DAYS = 7
+
+
+def _token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def invite(session: AsyncSession, person: Person, now: datetime) -> str:
+    """A one-time token (192 bits) for `/start`, good for 7 days, that binds the account using it to `person`."""
+    token = secrets.token_urlsafe(24)
+    session.add(Invitation(token_hash=_token_hash(token), person_id=person.id, expires_at=now + timedelta(days=INVITATION_DAYS)))
+    await session.flush()
+    return token
+
+
+async def redeem(context: Context, token: str) -> Person:
+    """Bind the actor's account to the invitation's person. Raises Refusal, the same for every reason it fails."""
+    row = await context.session.scalar(
+        sa.select(Invitation).where(Invitation.token_hash == _token_hash(token)).with_for_update()
+    )
+    if row is None or row.used_at is not None or row.expires_at <= context.now or context.account is None:
+        raise Refusal("link.invalid")
+    used = await context.session.execute(
+        sa.update(Invitation).where(Invitation.id == row.id, Invitation.used_at.is_(None)).values(used_at=context.now)  # type: ignore[union-attr]
+    )
+    person = await context.session.get(Person, row.person_id)
+    if used.rowcount != 1 or person is None:  # type: ignore[attr-defined]
+        raise Refusal("link.invalid")
+    await context.session.execute(
+        sa.update(ChatAccount).where(ChatAccount.person_id == person.id).values(preferred=False)
+    )
+    context.account.person_id = person.id
+    context.account.preferred = True
+    return person
+
+
+BINDERS = ("coordinator", "community_clerk", "community_secretary", "admin")
+
+
+async def bind(context: Context, said: str) -> str:
+    """Bind the group to what was said (a name of texts/purposes); the purpose. Raises Refusal: not entitled, or unknown.
+
+    Coordinator, clerk, secretary and administrator may bind any group; a grid leader the group of the own grid.
+    """
+    purpose = purpose_of(said)
+    if purpose is None or context.chat is None or context.private:
+        raise Refusal("group.bind_unknown")
+    grid = purpose.removeprefix("grid:") if purpose.startswith("grid:") else None
+    if grid is not None and grid not in context.ground.grids:
+        raise Refusal("group.bind_unknown")
+    if not context.actor.has(*BINDERS) and not (grid and context.actor.has("grid_leader", grid=grid)):
+        raise Refusal("refused.permission")
+    context.chat.purpose, context.chat.blocked = purpose, False
+    return purpose
+
+
+def speak(context: Context, said: str) -> None:
+    """Answer this person in the language said (a code, or its name) from now on."""
+    if context.actor.person is not None:
+        context.actor.person.language = "en" if said.lower() in ("en", "english") or said == language_name("en") else "zh_CN"
+
+
+async def left(context: Context) -> None:
+    """The bot was blocked, or put out of the group: nothing is sent there until it is let in again."""
+    if context.private and context.account is not None:
+        context.account.blocked = True
+    elif context.chat is not None:
+        context.chat.blocked = True

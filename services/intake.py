@@ -1,0 +1,313 @@
+"""From a sentence to a problem: what is asked next, near-duplicates, urgent ones, sealed ones (domain.md §0.5, §1, §2, §5)."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
+from services import masking, media, moves, post, tickets, understanding
+from services.codes import next_code
+from services.context import Actor, Context, Refusal
+from services.geography import distance_m, grid_at, round_point
+from services.places import NamedPlace
+from services.understanding import Understanding, categories
+from services.workdays import deadlines
+from texts.screen import Screen
+
+MOST_TEXT = 2000
+MOST_PHOTOS = 9
+NEAR_DAYS, NEAR_METRES = 30, 50
+NOTICE_VERSION = 1
+OPEN = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "SUSPENDED")
+
+
+# -- the draft ------------------------------------------------------------------------------------------------
+def begin(context: Context, *, anonymous: bool = False) -> Draft:
+    """A fresh draft, which the dialog works on from now on. An earlier unfinished one stays for 7 days."""
+    assert context.account is not None
+    context.draft = Draft(
+        account_id=context.account.id, kind="report", updated_at=context.now, data={"anonymous": anonymous, "text": "", "photos": 0}
+    )
+    context.session.add(context.draft)
+    return context.draft
+
+
+async def open_draft(context: Context, draft_id: str) -> Draft:
+    """The actor's own draft of this id, which the dialog works on from now on. Raises Refusal when it is gone."""
+    draft = await context.session.get(Draft, draft_id)
+    if draft is None or context.account is None or draft.account_id != context.account.id:
+        raise Refusal("report.draft_gone")
+    context.draft = draft
+    return draft
+
+
+def say(context: Context, text: str) -> Understanding:
+    """Take what was said into the draft: text, category, urgency, place. What was chosen by hand is not overruled."""
+    draft = _draft(context)
+    data = draft.data
+    text = understanding.normalise(text)[:MOST_TEXT]
+    data["text"] = f"{data['text']}\n{text}".strip()[:MOST_TEXT] if data.get("text") else text
+    understood = understanding.understand(data["text"])
+    if not data.get("category_chosen"):
+        data["guesses"] = [guess.code for guess in understood.guesses]
+        data["category"] = understood.best.code if understood.best and understood.confident else None
+    if understood.urgent:
+        data["urgent"] = understood.urgent
+        data["category"] = data.get("category") or understanding.urgent_category(data["text"]) or "J09"
+    if not data.get("place_id") and data.get("lat") is None:
+        find_place(context, text)
+    return understood
+
+
+def find_place(context: Context, text: str) -> str:
+    """Look for a place in what was said: "place", "ambiguous", "unknown_building" or "none"; a found one goes into the draft."""
+    data = _draft(context).data
+    home = context.actor.person.building if context.actor.person else None
+    match = context.ground.gazetteer.find(text, home)
+    data["detail"] = match.detail or data.get("detail", "")
+    data["candidates"] = [place.id for place in match.places] if match.kind == "ambiguous" else []
+    data["unknown_building"] = match.words if match.kind == "unknown_building" else ""
+    if match.kind == "place":
+        put_place(context, match.places[0])
+    return match.kind
+
+
+def put_place(context: Context, place: NamedPlace | Place) -> None:
+    """The problem is at this place."""
+    grid = place.grid if isinstance(place, NamedPlace) else place.grid_code
+    _draft(context).data.update(
+        place_id=place.id, place=place.name, lat=place.lat, lon=place.lon, grid=grid, candidates=[], unknown_building="", outside=False
+    )
+
+
+def choose_place(context: Context, place_id: str) -> None:
+    """The problem is at the place with this id. Raises Refusal for an unknown one."""
+    place = context.ground.places.get(place_id)
+    if place is None:
+        raise Refusal("report.place_gone")
+    put_place(context, place)
+
+
+def put_point(context: Context, lat: float, lon: float) -> None:
+    """The problem is at this point: a shared location comes before every named place (domain.md §1, Where)."""
+    data = _draft(context).data
+    grid = grid_at(lat, lon, context.ground.shapes)
+    near = min(context.ground.places.values(), key=lambda place: distance_m(lat, lon, place.lat, place.lon), default=None)
+    close = near is not None and distance_m(lat, lon, near.lat, near.lon) <= NEAR_METRES and near.grid_code == grid
+    data.update(
+        place_id=near.id if close and near else None, place=near.name if close and near else "", lat=lat, lon=lon, grid=grid,
+        outside=grid is None, candidates=[], unknown_building="", point=True,
+    )  # fmt: skip
+
+
+def put_words(context: Context, text: str) -> None:
+    """The place is only known in words: the coordinator will find the grid."""
+    _draft(context).data.update(detail=understanding.normalise(text)[:100], nowhere=True, candidates=[], unknown_building="")
+
+
+def choose_category(context: Context, code: str) -> None:
+    """The problem is of this category. Raises Refusal for an unknown one."""
+    if code not in categories():
+        raise Refusal("report.category_gone")
+    _draft(context).data.update(category=code, category_chosen=True)
+
+
+async def add_photo(context: Context, data: bytes) -> int:
+    """Keep a (re-encoded) photo with the draft; how many it has now. Raises Refusal beyond nine."""
+    draft = _draft(context)
+    if draft.data.get("photos", 0) >= MOST_PHOTOS:
+        raise Refusal("report.too_many_photos", most=MOST_PHOTOS)
+    await context.session.flush()
+    await media.keep(context, f"draft:{draft.id}", data)
+    count = await context.session.scalar(
+        sa.select(sa.func.count()).select_from(Media).where(Media.owner == f"draft:{draft.id}", Media.kind == "photo")  # type: ignore[arg-type]
+    )
+    draft.data["photos"] = int(count or 0)
+    return int(count or 0)
+
+
+async def add_recording(context: Context, data: bytes, mime: str) -> None:
+    """Keep a recording with the draft."""
+    draft = _draft(context)
+    await context.session.flush()
+    await media.keep(context, f"draft:{draft.id}", data, kind="voice", mime=mime)
+    draft.data["voice"] = True
+
+
+async def next_question(context: Context) -> str:
+    """What must be known next: urgent, what, category, which_place, where, same, or confirm when all is there."""
+    data = _draft(context).data
+    if data.get("urgent") and not data.get("urgent_declined"):
+        return "urgent"
+    if not data.get("text") and not data.get("voice"):
+        return "what"
+    if not data.get("category"):
+        return "category"
+    if data.get("candidates"):
+        return "which_place"
+    if data.get("lat") is None and not data.get("nowhere"):
+        if data.get("unknown_building") or not _use_home(context):
+            return "where"
+    if not data.get("different") and not data.get("anonymous"):
+        if (twin := await near_duplicate(context)) is not None:
+            data["twin"] = twin.id
+            return "same"
+    return "confirm"
+
+
+def _use_home(context: Context) -> bool:
+    """Take the home when no place is named (domain.md §1, Where)."""
+    home = context.actor.person.building if context.actor.person else None
+    place = next((place for place in context.ground.places.values() if place.name == home), None)
+    if place is None:
+        return False
+    put_place(context, place)
+    return True
+
+
+async def near_duplicate(context: Context) -> Problem | None:
+    """An open problem that is probably the same one (domain.md §1, Near-duplicate), the newest first."""
+    data = _draft(context).data
+    rows = await context.session.scalars(
+        sa.select(Problem)
+        .where(
+            Problem.category == data["category"], Problem.state.in_(OPEN), Problem.merged_into_id.is_(None),  # type: ignore[arg-type,attr-defined,union-attr]
+            Problem.submitted_at >= context.now - timedelta(days=NEAR_DAYS),  # type: ignore[arg-type]
+        )
+        .order_by(Problem.submitted_at.desc())  # type: ignore[attr-defined]
+        .limit(200)
+    )  # fmt: skip
+    for problem in rows:
+        if data.get("place_id") and problem.place_id == data["place_id"]:
+            return problem
+        here = data.get("lat") is not None and problem.lat is not None and problem.lon is not None
+        if here and distance_m(data["lat"], data["lon"], problem.lat, problem.lon) <= NEAR_METRES:  # type: ignore[arg-type]
+            return problem
+        if data.get("grid") and problem.grid_code == data["grid"] and data.get("text") and understanding.same_matter(data["text"], problem.text):
+            return problem
+    return None
+
+
+# -- from the draft to the problem ----------------------------------------------------------------------------
+async def submit(context: Context, draft_id: str, anonymous: bool = False) -> tuple[Problem, bool]:
+    """Make the draft a problem: (the problem, whether it is new). The same draft twice makes one (unique `draft_id`).
+
+    With `anonymous` it is sealed: nothing that is stored leads to the reporter. Raises Refusal when the draft is gone or unfinished.
+    """
+    known = await context.session.scalar(sa.select(Problem).where(Problem.draft_id == draft_id))  # type: ignore[arg-type]
+    if known is not None:
+        return known, False
+    draft = await open_draft(context, draft_id)
+    data = draft.data
+    if not data.get("category") or not (data.get("text") or data.get("voice")):
+        raise Refusal("report.unfinished")
+    anonymous = anonymous or bool(data.get("anonymous"))
+    token = await _seal(context) if anonymous else None
+    place = context.ground.places.get(data.get("place_id") or "")
+    problem = await create(
+        context, category=data["category"], text=data.get("text", ""), place=place, detail=data.get("detail", ""),
+        point=(data["lat"], data["lon"]) if data.get("lat") is not None else None, grid=data.get("grid"),
+        reporter_id=None if token else context.actor.id, channel="bot", urgent=bool(data.get("urgent")),
+        draft_id=None if token else draft.id, media_owner=f"draft:{draft.id}", token=token,
+    )  # fmt: skip
+    if not anonymous:
+        await consent(context)
+    await context.session.delete(draft)
+    context.draft = None
+    return problem, True
+
+
+async def create(
+    context: Context, *, category: str, text: str, place: Place | NamedPlace | None, detail: str, point: tuple[float, float] | None,
+    grid: str | None, reporter_id: str | None, channel: str, urgent: bool, draft_id: str | None, media_owner: str = "",
+    token: AnonymousToken | None = None,
+) -> Problem:  # fmt: skip
+    """A new problem with its code and deadlines; the grid's leader is told (P1: the coordinators too)."""
+    sla = "P1" if urgent else categories()[category].sla
+    contact_due, resolve_due = deadlines(sla, context.now, context.calendar)
+    problem = Problem(
+        community_id=context.ground.community_id, code=await next_code(context, "WT"), draft_id=draft_id, grid_code=grid,
+        place_id=place.id if place else None, place_name=place.name if place else "", place_detail=detail,
+        lat=point[0] if point else None, lon=point[1] if point else None, category=category, sla=sla, text=text,
+        text_public=masking.mask(text), channel=channel, anonymous=token is not None, reporter_id=reporter_id,
+        token_id=token.id if token else None, level="grid" if grid else "community", submitted_at=context.now,
+        contact_due=contact_due, resolve_due=resolve_due, original_resolve_due=resolve_due,
+    )  # fmt: skip
+    await moves.begin(context, problem, "submit")
+    if media_owner:
+        await media.hand_over(context, media_owner, f"problem:{problem.id}")
+    await tickets.announce(context, problem)
+    return problem
+
+
+async def support(context: Context, draft_id: str, problem_id: str) -> Problem:
+    """The reporter says it is the same problem: a supporter of that one instead of a new one. Raises Refusal when it is over."""
+    problem = await context.session.get(Problem, problem_id)
+    if problem is None or problem.state not in OPEN:
+        raise Refusal("report.twin_over")
+    draft = await open_draft(context, draft_id)
+    person = context.actor.person
+    assert person is not None
+    if problem.reporter_id != person.id and await context.session.get(ProblemSupporter, (problem.id, person.id)) is None:
+        context.session.add(ProblemSupporter(problem_id=problem.id, person_id=person.id, at=context.now))
+        moves.remark(context, problem, "support")
+        await media.hand_over(context, f"draft:{draft.id}", f"problem:{problem.id}")
+        await consent(context)
+    await context.session.delete(draft)
+    context.draft = None
+    return problem
+
+
+async def discard(context: Context, draft_id: str) -> None:
+    """Throw the draft away with its photos."""
+    draft = await open_draft(context, draft_id)
+    await context.session.execute(sa.delete(Media).where(Media.owner == f"draft:{draft.id}"))  # type: ignore[arg-type]
+    await context.session.delete(draft)
+    context.draft = None
+
+
+async def consent(context: Context) -> None:
+    """提交 is the consent to the privacy notice shown on the card (domain.md §1)."""
+    person = context.actor.person
+    if person is not None and person.consent_version < NOTICE_VERSION:
+        person.consent_version, person.consent_at = NOTICE_VERSION, context.now
+        context.session.add(ConsentRecord(person_id=person.id, notice_version=NOTICE_VERSION, given_at=context.now))
+
+
+async def _seal(context: Context) -> AnonymousToken:
+    """A return address that only this chat can be recognised by; from here on the turn's rows name the token alone."""
+    assert context.chat is not None
+    salt = secrets.token_urlsafe(12)
+    token = AnonymousToken(
+        salt=salt, chat_hash=keyring.hash(salt, context.chat.platform, context.chat.address),
+        return_address="\n".join((context.chat.platform, context.chat.bot, context.chat.address, context.language)),
+    )  # fmt: skip
+    context.session.add(token)
+    await context.session.flush()
+    context.facts["sealed"] = token.id
+    context.actor = Actor(None)
+    return token
+
+
+
+
+def rounded(problem: Problem) -> tuple[float, float] | None:
+    """The point as it is kept after closing: four decimals, some ten metres."""
+    if problem.lat is None or problem.lon is None:
+        return None
+    return round_point(problem.lat, problem.lon)
+
+
+def _draft(context: Context) -> Draft:
+    if context.draft is None:
+        return begin(context)
+    return context.draft
+
+
+async def refresh_card(context: Context, card: str, shown: Screen) -> bool:
+    """Change the card that is already in the chat instead of sending another; whether there was one."""
+    return await post.edit_card(context, card, shown) > 0

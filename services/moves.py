@@ -1,0 +1,188 @@
+"""The only writer of a state: looks up the row in the lifecycle table, checks who, moves, and writes the history (design.md §5)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from models import AnonymousToken, Claim, Order, Problem, StateLog, Task, keyring
+from models.lifecycle import LIVES, NEW, Life
+from services.context import Context, Refusal
+from texts.screen import Key
+
+KINDS: dict[type[SQLModel], str] = {Problem: "problem", Order: "order", Task: "task", Claim: "claim"}
+UNDO_WINDOW = timedelta(seconds=60)
+
+
+class Living(Protocol):
+    """An object with a life: a row of Problem, Order, Task or Claim."""
+
+    id: str
+    state: str
+    version: int
+
+
+def life_of(thing: Living) -> Life:
+    """The lifecycle table of an object."""
+    return LIVES[KINDS[type(thing)]]  # type: ignore[index]
+
+
+async def relations(context: Context, thing: Any) -> frozenset[str]:
+    """What the actor is to the object, in the words of models.lifecycle (domain.md §4)."""
+    actor, found = context.actor, set()
+    if actor.has("scheduler"):
+        return frozenset({"scheduler"})
+    if actor.has("coordinator", "community_clerk", "community_secretary"):
+        found |= {"coordinator", "grid_leader"}
+    if actor.has("community_secretary"):
+        found.add("secretary")
+    task = await context.session.get(Task, thing.task_id) if isinstance(thing, Claim) else thing
+    grid = getattr(task, "grid_code", None)
+    if grid is not None and actor.has("grid_leader", grid=grid):
+        found.add("grid_leader")
+    if isinstance(thing, Problem) and await is_reporter(context, thing):
+        found.add("reporter")
+    if isinstance(thing, Order) and thing.resident_id == actor.id:
+        found.add("resident")
+    if isinstance(thing, Claim) and thing.person_id == actor.id:
+        found.add("claimer")
+    if isinstance(task, Task):
+        if task.leader_id == actor.id:
+            found.add("leader")
+        if task.creator_id == actor.id:
+            found.add("creator")
+        if await is_resident_of(context, task):
+            found.add("resident")
+        if may_claim(context, task):
+            found.add("member")
+    return frozenset(found)
+
+
+async def is_reporter(context: Context, problem: Problem) -> bool:
+    """Whether the actor reported the problem; an anonymous reporter is known by the sealed address of the chat alone."""
+    if problem.reporter_id is not None:
+        return problem.reporter_id == context.actor.id
+    if problem.token_id is None or context.chat is None or not context.private:
+        return False
+    token = await context.session.get(AnonymousToken, problem.token_id)
+    return token is not None and token.chat_hash == keyring.hash(token.salt, context.chat.platform, context.chat.address)
+
+
+async def is_resident_of(context: Context, task: Task) -> bool:
+    """Whether the actor is the resident whom the task serves."""
+    if task.source == "order" and task.source_id:
+        order = await context.session.get(Order, task.source_id)
+        return order is not None and order.resident_id == context.actor.id
+    if task.source == "problem" and task.source_id:
+        problem = await context.session.get(Problem, task.source_id)
+        return problem is not None and await is_reporter(context, problem)
+    return False
+
+
+def may_claim(context: Context, task: Task) -> bool:
+    """Whether the actor may claim at all: ACTIVE members, staff, liaisons and riders; residents only volunteer tasks."""
+    actor = context.actor
+    return (
+        actor.member_state == "ACTIVE"
+        or actor.staff
+        or actor.has("rider_reporter", "unit_liaison", "party_member", "volunteer", "branch_secretary")
+        or (task.audience == "volunteers" and actor.person is not None)
+    )
+
+
+async def allowed(context: Context, thing: Any, event: str) -> bool:
+    """Whether the table lets the actor do `event` to the object as it stands (guards in `needs` apart)."""
+    row = life_of(thing).find(event, thing.state)
+    return row is not None and bool(set(row.by) & await relations(context, thing))
+
+
+async def begin(context: Context, thing: Any, event: str, note: str = "") -> None:
+    """Bring a new object into its life. Raises Refusal when the actor may not."""
+    life = life_of(thing)
+    row = life.find(event, NEW)
+    if row is None:
+        raise LookupError(f"models/lifecycle.py has no row for a new {life.kind} by {event!r}")
+    if not set(row.by) & await relations(context, thing):
+        raise Refusal("refused.permission")
+    thing.state = row.target
+    context.session.add(thing)
+    await context.session.flush()
+    _record(context, life.kind, thing, event, NEW, row.target, note, None)
+
+
+async def move(context: Context, thing: Any, event: str, note: str = "", **fields: Any) -> StateLog:
+    """Move the object by `event` and set `fields` with it; the history row.
+
+    One conditional UPDATE decides between rivals. Raises Refusal: the table has no such row for this state ("refused.state"), the
+    actor may not ("refused.permission"), or somebody else moved it first ("refused.state").
+    """
+    life, source = life_of(thing), thing.state
+    row = life.find(event, source)
+    who = await relations(context, thing)
+    if row is None:
+        by_anybody = any(set(other.by) & who for other in life.moves if other.event == event)
+        raise Refusal("refused.state" if by_anybody else "refused.permission", state=Key(f"state.{life.kind}.{source}"))
+    if not set(row.by) & who:
+        raise Refusal("refused.permission")
+    target = row.ends_in(source)
+    before = {name: getattr(thing, name) for name in fields} | {"state": source}
+    await context.session.flush()
+    table = type(thing)
+    result = await context.session.execute(
+        sa.update(table)
+        .where(table.id == thing.id, table.state == source)
+        .values(state=target, version=table.version + 1, **fields)
+        .execution_options(synchronize_session=False)
+    )
+    await context.session.refresh(thing)
+    if result.rowcount != 1:  # type: ignore[attr-defined]
+        raise Refusal("refused.state", state=Key(f"state.{life.kind}.{thing.state}"))
+    return _record(context, life.kind, thing, event, source, target, note, before)
+
+
+def remark(context: Context, thing: Any, event: str, note: str = "") -> StateLog:
+    """A line in the object's history that moves nothing."""
+    return _record(context, life_of(thing).kind, thing, event, thing.state, thing.state, note, None)
+
+
+async def undo(context: Context, log_id: str) -> tuple[Any, StateLog]:
+    """Take back the actor's own last move within a minute; the object as it was, and the history row undone.
+
+    Raises Refusal: not the actor's, too late, something has happened since, or somebody outside has been told.
+    """
+    log = await context.session.get(StateLog, int(log_id)) if log_id.isdecimal() else None
+    if log is None or log.actor_id != context.actor.id or log.before is None or log.undone:
+        raise Refusal("undo.gone")
+    if context.now - log.at > UNDO_WINDOW:
+        raise Refusal("undo.late")
+    table = next(model for model, kind in KINDS.items() if kind == log.object_kind)
+    thing: Any = await context.session.get(table, log.object_id)
+    if thing is None or thing.version != log.before["version"]:
+        raise Refusal("undo.gone")
+    for name, value in log.before["fields"].items():
+        setattr(thing, name, datetime.fromisoformat(value["at"]) if isinstance(value, dict) and "at" in value else value)
+    thing.version += 1
+    log.undone = True
+    _record(context, log.object_kind, thing, "undo", log.target, thing.state, log.event, None)
+    await context.session.flush()
+    return thing, log
+
+
+def _record(
+    context: Context, kind: str, thing: Any, event: str, source: str, target: str, note: str, before: dict[str, Any] | None
+) -> StateLog:
+    sealed = isinstance(thing, Problem) and thing.anonymous and (thing.reporter_id is None) and not context.actor.staff
+    stored = None
+    if before is not None:
+        encoded = {k: {"at": v.isoformat()} if isinstance(v, datetime) else v for k, v in before.items()}
+        stored = {"version": thing.version, "fields": encoded}
+    role = next((grant.role for grant in context.actor.grants), "resident" if context.actor.person else "")
+    log = StateLog(
+        object_kind=kind, object_id=thing.id, event=event, source=source, target=target, note=note, at=context.now, before=stored,
+        actor_id=None if sealed else context.actor.id, actor_role="anonymous" if sealed else role,
+    )  # fmt: skip
+    context.session.add(log)
+    return log

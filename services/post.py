@@ -1,0 +1,140 @@
+"""Writes what is to be sent into the outbox. Services never send; a row here is delivered by the relay after the commit."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+import sqlalchemy as sa
+
+from models import AnonymousToken, Chat, ChatAccount, OutboxMessage, Person
+from services.context import Context
+from services.workdays import after_quiet
+from texts.screen import Screen
+
+
+class Urgency(IntEnum):
+    """The order in which waiting messages leave: lower first."""
+
+    TOAST = 0
+    URGENT = 1
+    ANSWER = 2
+    NORMAL = 3
+    BULK = 4
+
+
+async def to_person(
+    context: Context, person_id: str | None, screen: Screen, *,
+    subject: str = "", card: str = "", key: str = "", urgent: bool = False, answer: bool = False,
+) -> OutboxMessage | None:  # fmt: skip
+    """A private message to a person through the account last written from; None when the person has none that is not blocked.
+
+    Held until 08:00 in quiet hours unless it is `urgent`, an `answer`, or goes to the one who acts (domain.md §1, §5).
+    """
+    if person_id is None:
+        return None
+    chosen = (
+        await context.session.execute(
+            sa.select(Chat, Person.language)
+            .join(ChatAccount, ChatAccount.private_chat_id == Chat.id)  # type: ignore[arg-type]
+            .join(Person, Person.id == ChatAccount.person_id)  # type: ignore[arg-type]
+            .where(ChatAccount.person_id == person_id, ChatAccount.blocked.is_(False))  # type: ignore[arg-type,attr-defined]
+            .order_by(ChatAccount.preferred.desc(), ChatAccount.id)  # type: ignore[attr-defined]
+            .limit(1)
+        )
+    ).first()
+    if chosen is None:
+        return None
+    chat, language = chosen
+    own = answer or person_id == context.actor.id
+    return _post(context, chat, screen, language, subject, card, key, urgent, own)
+
+
+async def to_purpose(
+    context: Context, purpose: str, screen: Screen, *, subject: str = "", card: str = "", key: str = "", urgent: bool = False
+) -> list[OutboxMessage]:
+    """A message to every group bound to `purpose` (party, coordinators, public, grid:G1)."""
+    chats = await context.session.scalars(sa.select(Chat).where(Chat.purpose == purpose, Chat.blocked.is_(False)))  # type: ignore[arg-type,attr-defined]
+    return [_post(context, chat, screen, chat.language, subject, card, key, urgent, False) for chat in chats]
+
+
+def to_chat(
+    context: Context, chat: Chat, screen: Screen, *, subject: str = "", card: str = "", key: str = "", urgent: bool = False
+) -> OutboxMessage:
+    """A message to this chat, as an answer (never held)."""
+    return _post(context, chat, screen, chat.language, subject, card, key, urgent, True)
+
+
+async def to_token(
+    context: Context, token_id: str, screen: Screen, *, subject: str = "", key: str = "", answer: bool = False
+) -> OutboxMessage | None:
+    """A message to an anonymous reporter: the row names the token alone, the relay opens the address (domain.md §0.5)."""
+    token = await context.session.get(AnonymousToken, token_id)
+    if token is None or token.return_address is None:
+        return None
+    platform, bot, _, language = token.return_address.split("\n", 3)
+    row = _row(context, screen, language, subject, "", key, platform, bot, False, answer)
+    row.token_id = token_id
+    context.session.add(row)
+    context.posted.append(row)
+    return row
+
+
+async def edit_card(context: Context, card: str, screen: Screen, *, besides: str | None = None) -> int:
+    """Make every living message of `card` read so (edited in place, the last state wins); how many chats have it.
+
+    Where the card still waits to be sent (quiet hours), the waiting message itself is changed.
+
+    `besides`: the id of a chat to leave out.
+    """
+    chats = (
+        await context.session.scalars(
+            sa.select(Chat)
+            .where(Chat.id.in_(  # type: ignore[attr-defined]
+                sa.select(OutboxMessage.chat_id).where(
+                    OutboxMessage.card == card, OutboxMessage.kind == "send", OutboxMessage.state.not_in(("dead", "cancelled"))  # type: ignore[arg-type,attr-defined]
+                )
+            ))
+        )
+    ).all()  # fmt: skip
+    for chat in chats:
+        if chat.id == besides:
+            continue
+        waiting = await context.session.scalar(
+            sa.select(OutboxMessage).where(
+                OutboxMessage.chat_id == chat.id, OutboxMessage.card == card, OutboxMessage.kind == "send", OutboxMessage.state == "pending"  # type: ignore[arg-type]
+            ).limit(1)
+        )  # fmt: skip
+        if waiting is not None:
+            waiting.body = screen.to_json()
+            continue
+        row = _post(context, chat, screen, chat.language, "", card, "", False, True)
+        row.kind, row.urgency = "edit", Urgency.NORMAL
+    return len(chats)
+
+
+def _post(
+    context: Context, chat: Chat, screen: Screen, language: str, subject: str, card: str, key: str, urgent: bool, own: bool
+) -> OutboxMessage:
+    row = _row(context, screen, language, subject, card, key, chat.platform, chat.bot, urgent, own)
+    row.chat_id = chat.id
+    context.session.add(row)
+    context.posted.append(row)
+    return row
+
+
+def _row(
+    context: Context, screen: Screen, language: str, subject: str, card: str, key: str, platform: str, bot: str, urgent: bool, own: bool
+) -> OutboxMessage:  # fmt: skip
+    immediate = urgent or own
+    return OutboxMessage(
+        dedupe_key=key or f"{context.cause}:{len(context.posted)}",
+        cause=context.cause, platform=platform, bot=bot, card=card, subject=subject, language=language,
+        urgency=Urgency.URGENT if urgent else Urgency.ANSWER if own else Urgency.NORMAL,
+        body=screen.to_json(), send_after=context.now if immediate else after_quiet(context.now),
+    )  # fmt: skip
+
+
+def held(row: OutboxMessage, now: datetime) -> bool:
+    """Whether the row waits for a later hour."""
+    return row.send_after > now + timedelta(seconds=1)

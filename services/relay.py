@@ -1,0 +1,120 @@
+"""The line between a reporter and the handler: what one writes reaches the other, and neither learns the other's address (domain.md §5, §10)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from models import AnonymousToken, OutboxMessage, Problem, ProblemMessage, keyring
+from services import dialogs, media, moves, tickets
+from services.context import Context, Refusal
+from services.dialogs import Answer
+from texts.screen import Key, Screen, Value, screen
+
+_SUBJECT = "problem:"
+DRAFT = "talk"
+
+
+async def about(context: Context) -> Problem | None:
+    """The problem that the message replied to is about, when that message was sent to this very chat.
+
+    A message to an anonymous reporter names no chat: the token's salted hash tells whether it is this one.
+    """
+    if not context.reply_to or context.chat is None or not context.private:
+        return None
+    chat = context.chat
+    rows = await context.session.execute(
+        sa.select(OutboxMessage.chat_id, OutboxMessage.token_id, OutboxMessage.subject, OutboxMessage.card)  # type: ignore[call-overload]
+        .where(
+            OutboxMessage.message_id == context.reply_to, OutboxMessage.platform == chat.platform, OutboxMessage.bot == chat.bot,
+            OutboxMessage.subject.startswith(_SUBJECT),  # type: ignore[attr-defined]
+            sa.or_(OutboxMessage.chat_id == chat.id, OutboxMessage.chat_id.is_(None)),  # type: ignore[union-attr]
+        )
+        .order_by(OutboxMessage.id.desc())  # type: ignore[union-attr]
+    )  # fmt: skip
+    for chat_id, token_id, subject, card in rows:
+        if chat_id is None and not await _is_address(context, token_id):
+            continue
+        context.facts["to_ticket"] = card.startswith("ticket:")
+        return await context.session.get(Problem, subject.removeprefix(_SUBJECT))
+    return None
+
+
+async def _is_address(context: Context, token_id: str | None) -> bool:
+    token = await context.session.get(AnonymousToken, token_id) if token_id else None
+    assert context.chat is not None
+    return token is not None and token.chat_hash == keyring.hash(token.salt, context.chat.platform, context.chat.address)
+
+
+async def may_talk(context: Context, problem: Problem) -> bool:
+    """Whether the actor is at one of the two ends of the problem's line."""
+    return bool({"reporter", "grid_leader"} & await moves.relations(context, problem))
+
+
+async def open_line(context: Context, problem: Problem) -> Answer:
+    """Ask for the words to pass on ([回复]). An anonymous reporter is asked to reply instead: a kept dialog would tie the account to the problem."""
+    if not await may_talk(context, problem):
+        raise Refusal("refused.only.reporter")
+    if problem.reporter_id is None and await moves.is_reporter(context, problem):
+        await tickets.seal(context, problem)
+        return Answer(screen("relay.reply_instead"))
+    dialogs.wait(context, DRAFT, problem)
+    return Answer(screen("relay.ask", code=problem.code), waiting=True)
+
+
+async def words_for_line(context: Context, text: str) -> Screen:
+    """Pass on the words that were asked for. Raises Refusal when none were."""
+    problem, _ = await dialogs.waited(context, DRAFT)
+    return await pass_on(context, problem, text)
+
+
+async def pass_photo_on(context: Context, problem: Problem, data: bytes, caption: str) -> Screen:
+    """Carry a photo to the other end; it is kept with the problem."""
+    stage = "before" if await moves.is_reporter(context, problem) else "after"
+    await context.session.flush()
+    photo = await media.keep(context, tickets.subject(problem), data, stage=stage)
+    return await pass_on(context, problem, caption, (photo.id,))
+
+
+async def pass_on(context: Context, problem: Problem, text: str, pictures: tuple[str, ...] = ()) -> Screen:
+    """Carry the text to the other end; what to tell the writer. Raises Refusal: not at an end of this line, or nobody can be reached."""
+    who = await moves.relations(context, problem)
+    on_ticket = bool(context.facts.get("to_ticket")) and "grid_leader" in who
+    if "reporter" in who and not on_ticket:
+        return await _to_handlers(context, problem, text.strip(), pictures)
+    if "grid_leader" in who:
+        return await _to_reporter(context, problem, text.strip(), pictures)
+    raise Refusal("refused.only.grid_leader")
+
+
+async def _to_reporter(context: Context, problem: Problem, text: str, pictures: tuple[str, ...]) -> Screen:
+    """From staff: the first relay is the first contact (domain.md §1)."""
+    said = Screen("relay.to_reporter", {"code": problem.code, "text": text}, (tuple(tickets.talk_button(problem)),), pictures)
+    urgent = problem.sla == "P1"
+    if not await tickets.tell_reporter(context, problem, said, urgent=urgent):
+        raise Refusal("relay.unreachable_anonymous" if problem.anonymous else "relay.unreachable", code=problem.code)
+    _keep(context, problem, "out", text, context.actor.id)
+    if problem.first_contact_at is None and await moves.allowed(context, problem, "contact"):
+        await moves.move(context, problem, "contact", first_contact_at=context.now)
+        await tickets.refresh(context, problem)
+    else:
+        moves.remark(context, problem, "relay")
+    return screen("relay.sent_to_reporter", code=problem.code)
+
+
+async def _to_handlers(context: Context, problem: Problem, text: str, pictures: tuple[str, ...]) -> Screen:
+    """From the reporter: to the one who leads, or the owners; an anonymous one is named nowhere."""
+    await tickets.seal(context, problem)
+    person = context.actor.person
+    sealed = problem.anonymous or person is None
+    writer: Value = Key("ticket.anonymous") if sealed else person.display_name if person else None
+    values: dict[str, Value] = {"code": problem.code, "category": tickets.category(problem), "writer": writer, "text": text}
+    said = Screen("relay.to_handler", values, (tuple(tickets.talk_button(problem)),), pictures)
+    _keep(context, problem, "in", text, None if problem.anonymous else context.actor.id)
+    await tickets.tell(context, problem, await tickets.handlers(context, problem), said, urgent=problem.sla == "P1")
+    return screen("relay.sent_to_handler", code=problem.code)
+
+
+def _keep(context: Context, problem: Problem, direction: str, text: str, author_id: str | None) -> None:
+    context.session.add(
+        ProblemMessage(problem_id=problem.id, direction=direction, body=text, author_id=author_id, at=context.now)
+    )

@@ -1,0 +1,167 @@
+"""Fixtures for what a test machine may lack: a fresh database on SQLite and on PostgreSQL, and a browser.
+
+A pytest plugin: `tests/conftest.py` names it in `pytest_plugins`. What a machine lacks is skipped, and the summary at
+the end of the run says so in red: half a test run must not look like a whole one.
+"""
+
+import asyncio
+import itertools
+import shutil
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from postgres import PostgresServer, PostgresUnavailableError
+
+NOT_TESTED = "NOT TESTED: "
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+MakeSchema = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture(scope="session")
+def make_schema() -> MakeSchema:
+    """What makes the tables in an empty database; a conftest may put something else in its place."""
+    from models.database import migrate
+
+    return migrate
+
+
+@pytest.fixture(scope="session")
+def databases(make_schema: MakeSchema, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Databases"]:
+    """The maker of fresh databases for this test process; its server starts with the first test that needs it."""
+    made = Databases(make_schema, tmp_path_factory.mktemp("databases"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, databases: "Databases") -> Iterator[str]:
+    """The address of a fresh database with all tables and no rows: every test that asks for it runs on both kinds."""
+    with databases.fresh(request.param) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def bare_database_url(request: pytest.FixtureRequest, databases: "Databases") -> Iterator[str]:
+    """The address of a fresh database without a table, on both kinds: for tests of the migrations."""
+    with databases.fresh(request.param, bare=True) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The path of the machine's Chromium or Chrome; a test that asks for it is skipped where there is none."""
+    for name in _BROWSERS:
+        if path := shutil.which(name):
+            return path
+    return pytest.skip(NOT_TESTED + "no Chromium was found (on Debian: apt install chromium)")
+
+
+class Databases:
+    """Makes fresh databases: a file copied (SQLite) or a template cloned (PostgreSQL), which takes milliseconds."""
+
+    def __init__(self, make_schema: MakeSchema, directory: Path) -> None:
+        self._make_schema = make_schema
+        self._directory = directory
+        self._numbers = itertools.count(1)
+        self._template: Path | None = None
+        self._server: PostgresServer | None = None
+        self._unavailable = ""
+
+    @contextmanager
+    def fresh(self, kind: str, bare: bool = False) -> Iterator[str]:
+        """Give the address of a database of this kind ("sqlite", "postgresql"), with tables or bare, for the block."""
+        with self._fresh_sqlite(bare) if kind == "sqlite" else self._fresh_postgresql(bare) as url:
+            yield url
+
+    def stop(self) -> None:
+        """End the server, when one was started."""
+        if self._server is not None:
+            self._server.stop()
+
+    @contextmanager
+    def _fresh_sqlite(self, bare: bool) -> Iterator[str]:
+        directory = self._directory / str(next(self._numbers))
+        directory.mkdir()
+        file = directory / "test.db"
+        if not bare:
+            if self._template is None:
+                template = self._directory / "template.db"
+                _run(self._make_schema(_sqlite_url(template)))
+                self._template = template
+            # With every connection closed SQLite has moved its write-ahead log into the one file that is copied here.
+            shutil.copyfile(self._template, file)
+        yield _sqlite_url(file)
+        shutil.rmtree(directory)
+
+    @contextmanager
+    def _fresh_postgresql(self, bare: bool) -> Iterator[str]:
+        server = self.started()
+        name = f"test_{next(self._numbers)}"
+        template = "template0" if bare else "filled"
+        _run(_execute(server, f"create database {name} template {template} strategy file_copy"))
+        yield server.url(name)
+        _run(_execute(server, f"drop database {name} with (force)"))
+
+    def started(self) -> PostgresServer:
+        """Give the running server with its template, or skip the test, loudly."""
+        if self._server is None and not self._unavailable:
+            try:
+                server = PostgresServer()
+            except PostgresUnavailableError as error:
+                self._unavailable = str(error)
+            else:
+                self._server = server
+                _run(_execute(server, "create database filled template template0 strategy file_copy"))
+                _run(self._make_schema(server.url("filled")))
+        if self._server is None:
+            pytest.skip(f"{NOT_TESTED}PostgreSQL cannot be started here: {self._unavailable}")
+        return self._server
+
+
+def _sqlite_url(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
+async def _execute(server: PostgresServer, statement: str) -> None:
+    connection = await asyncpg.connect(host=str(server.directory), port=5432, user="postgres", database="postgres")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _run(work: Awaitable[None]) -> None:
+    """Do asynchronous work in a thread of its own, so that the test's event loop is left alone."""
+    failures: list[BaseException] = []
+
+    async def do() -> None:
+        await work
+
+    def run() -> None:
+        try:
+            asyncio.run(do())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name in red, once each, what the run left out for want of something on this machine."""
+    counts: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if NOT_TESTED in reason:
+            told = reason.partition(NOT_TESTED)[2]
+            counts[told] = counts.get(told, 0) + 1
+    for told, count in counts.items():
+        terminalreporter.write_line(f"{NOT_TESTED}{told} (skipped: {count})", red=True, bold=True)

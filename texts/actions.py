@@ -1,0 +1,102 @@
+"""What a button does: typed actions with their arguments, at most 64 bytes, checked when they are built."""
+
+from __future__ import annotations
+
+LIMIT = 64
+
+
+def check_action(data: str) -> str:
+    """`data` when it fits a button. Raises ValueError: empty, or longer than 64 bytes."""
+    if not data or len(data.encode()) > LIMIT:
+        raise ValueError(f"button data must be 1 to {LIMIT} bytes, got {len(data.encode())}: {data!r}")
+    return data
+
+
+class Action:
+    """A kind of press. `Action("claim", "task")` called with an id gives `claim:ID`; `parse` gives the arguments back by name."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self.name, self.arguments = name, arguments
+
+    def __call__(self, *values: str | int) -> str:
+        if len(values) != len(self.arguments):
+            raise ValueError(f"action {self.name} takes {self.arguments}, got {values}")
+        return check_action(":".join([self.name, *map(str, values)]))
+
+    def parse(self, data: str) -> dict[str, str] | None:
+        """The arguments by name, or None when `data` is another action or malformed."""
+        name, *values = data.split(":")
+        if name != self.name or len(values) != len(self.arguments):
+            return None
+        return dict(zip(self.arguments, values, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Do.{self.name}({', '.join(self.arguments)})"
+
+
+class Do:
+    """Every action there is."""
+
+    # reporting
+    report = Action("report")
+    submit = Action("submit", "draft")
+    anonymous = Action("anonymous", "draft")
+    discard = Action("discard", "draft")
+    change_category = Action("change_category", "draft")
+    more_categories = Action("more_categories", "draft", "group")
+    pick_category = Action("pick_category", "draft", "category")
+    change_place = Action("change_place", "draft")
+    pick_place = Action("pick_place", "draft", "place")
+    add_photo = Action("add_photo", "draft")
+    same = Action("same", "draft", "problem")
+    different = Action("different", "draft")
+    resume_draft = Action("resume_draft", "draft")
+    # the reporter's own problem
+    false_alarm = Action("false_alarm", "problem")
+    withdraw = Action("withdraw", "problem")
+    appeal = Action("appeal", "problem")
+    rate = Action("rate", "problem", "grade")
+    solved = Action("solved", "problem", "answer")
+    show = Action("show", "problem")
+    talk = Action("talk", "problem")
+    # staff on a problem
+    accept = Action("accept", "problem")
+    contacted = Action("contacted", "problem")
+    resolve = Action("resolve", "problem")
+    escalate = Action("escalate", "problem")
+    dispatch = Action("dispatch", "problem")
+    reject = Action("reject", "problem", "reason")
+    reject_reasons = Action("reject_reasons", "problem")
+    return_to_grid = Action("return_to_grid", "problem")
+    undo = Action("undo", "log")
+    # orders, tasks, claims
+    order = Action("order")
+    submit_order = Action("submit_order", "draft")
+    discard_order = Action("discard_order", "draft")
+    dispatch_order = Action("dispatch_order", "order")
+    reject_order = Action("reject_order", "order")
+    withdraw_order = Action("withdraw_order", "order")
+    claim = Action("claim", "task")
+    withdraw_claim = Action("withdraw_claim", "task")
+    confirm_withdraw = Action("confirm_withdraw", "task", "reason")
+    accept_offer = Action("accept_offer", "claim")
+    decline_offer = Action("decline_offer", "claim")
+    check_in = Action("check_in", "task")
+    check_out = Action("check_out", "task")
+    approve_check_in = Action("approve_check_in", "check_in", "answer")
+    verify = Action("verify", "claim")
+    rate_task = Action("rate_task", "task", "grade")
+    rate_organisation = Action("rate_organisation", "task", "grade")
+    cancel_task = Action("cancel_task", "task")
+    show_task = Action("show_task", "task")
+    # menus
+    progress = Action("progress")
+    my_problems = Action("my_problems")
+    my_tasks = Action("my_tasks")
+    help = Action("help")
+    human = Action("human")
+    language = Action("language", "code")
+    cancel = Action("cancel")
+
+
+ACTIONS: dict[str, Action] = {value.name: value for value in vars(Do).values() if isinstance(value, Action)}
