@@ -52,24 +52,27 @@ class Inbox:
     async def _flush(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            try:
-                ids = await self._store([waiting.values for waiting in batch])
-            except STORAGE_ERRORS as error:
+            failure = await self._take(batch)
+            if failure is not None and not isinstance(failure, StorageDown) and len(batch) > 1:
+                # One of them cannot be stored: the others do not suffer for it.
                 for waiting in batch:
-                    if not waiting.stored.done():
-                        waiting.stored.set_exception(StorageDown(str(error)))
-                        waiting.stored.exception()
-                continue
-            except Exception as error:
-                for waiting in batch:
-                    if not waiting.stored.done():
-                        waiting.stored.set_exception(error)
-                        waiting.stored.exception()
-                continue
-            for waiting, number in zip(batch, ids, strict=True):
-                if not waiting.stored.done():
-                    waiting.stored.set_result(number)
-            self.on_stored()
+                    _refuse([waiting], await self._take([waiting]))
+            else:
+                _refuse(batch, failure)
+
+    async def _take(self, batch: list[_Waiting]) -> Exception | None:
+        """Store a batch in one commit and tell those who wait; what went wrong when it was not stored."""
+        try:
+            ids = await self._store([waiting.values for waiting in batch])
+        except STORAGE_ERRORS as error:
+            return StorageDown(str(error))
+        except Exception as error:
+            return error
+        for waiting, number in zip(batch, ids, strict=True):
+            if not waiting.stored.done():
+                waiting.stored.set_result(number)
+        self.on_stored()
+        return None
 
     async def _store(self, rows: list[dict[str, object]]) -> list[int]:
         table = InboxMessage.__table__  # type: ignore[attr-defined]
@@ -97,3 +100,12 @@ class Inbox:
         if self._flushing is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flushing
+
+
+def _refuse(batch: list[_Waiting], failure: Exception | None) -> None:
+    if failure is None:
+        return
+    for waiting in batch:
+        if not waiting.stored.done():
+            waiting.stored.set_exception(failure)
+            waiting.stored.exception()

@@ -15,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.events import Event, Moved, Photo, Press, Text, Voice
 from bot.platforms.base import NotSent, Platform, Refused
@@ -387,12 +388,13 @@ async def _remember(context: Context, conversation: Conversation | None, reply: 
     if reply is not None and reply.step is not KEEP:
         step = reply.step.name if reply.step else ""
         if reply.step is None and context.draft is not None and not context.facts.get("keep_draft"):
+            await context.session.flush()
             await context.session.delete(context.draft)
             context.draft = None
     if context.draft is not None:
-        context.draft.data = dict(context.draft.data)
         context.draft.updated_at = context.now
         context.session.add(context.draft)
+        flag_modified(context.draft, "data")
     draft_id = context.draft.id if context.draft else None
     if conversation is None:
         if step or draft_id:

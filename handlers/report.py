@@ -9,8 +9,8 @@ A photo, an album, a voice message or a location may begin it too. A draft stays
 from __future__ import annotations
 
 from bot.events import Do, Edited, Location, Photo, Press, Text, Voice
-from bot.router import Ask, End, F, Phrase, Reply, Router, Say, Silence, State, Steps, Toast
-from handlers.report_steps import AFTER_TEXT, Report, ask_next, submitted
+from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
+from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another, submitted
 from services import Context, intake, understanding
 from texts import report_screens
 from texts.screen import screen
@@ -61,6 +61,8 @@ async def take_what(message: Text, context: Context) -> Reply:
 
 @router.message(Report.where, to=AFTER_TEXT)
 async def take_where(message: Text, context: Context) -> Reply:
+    if begins_another(context, message.text):
+        return await ask_next(context)
     found = intake.find_place(context, message.text)
     data = context.draft.data  # type: ignore[union-attr]
     if found in ("none", "unknown_building"):
@@ -74,13 +76,8 @@ async def take_where(message: Text, context: Context) -> Reply:
 @router.message(Report.confirm, to=AFTER_TEXT)
 async def take_addition(message: Text, context: Context) -> Reply:
     """More about the same problem, or, when it is plainly about something else, a new one."""
-    data = context.draft.data  # type: ignore[union-attr]
-    fresh = understanding.understand(message.text)
-    if fresh.kind == "chatter":
-        return await ask_next(context)
-    if fresh.kind == "problem" and fresh.confident and fresh.best and fresh.best.code != data.get("category"):
-        intake.begin(context, anonymous=bool(data.get("anonymous")))
-    intake.say(context, message.text)
+    if not begins_another(context, message.text) and understanding.understand(message.text).kind != "chatter":
+        intake.say(context, message.text)
     return await ask_next(context)
 
 
@@ -134,7 +131,7 @@ async def take_location(location: Location, context: Context) -> Reply:
     intake.put_point(context, location.lat, location.lon)
     data = context.draft.data  # type: ignore[union-attr]
     if not data.get("text") and not data.get("voice"):
-        return Ask(Report.what, screen("report.place_kept", place=data.get("place") or None, grid=context.ground.grid_name(data["grid"]) or None))
+        return Ask(Report.what, report_screens.place_kept(data, context.ground.grid_name(data["grid"]), context.ground.name))
     return await ask_next(context)
 
 
@@ -167,5 +164,3 @@ async def go_on(press: Press, context: Context, draft: str) -> Reply:
     (await intake.open_draft(context, draft)).data["different"] = True
     return await ask_next(context, clear=True)
 
-
-__all__ = ["State", "Steps", "F", "router"]

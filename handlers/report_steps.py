@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.router import Ask, End, Reply, State, Steps
-from services import Context, intake, tickets
+from services import Context, intake, tickets, understanding
 from services.problems import get
 from texts import report_screens
 from texts.screen import Key, screen
@@ -47,10 +47,22 @@ async def ask_next(context: Context, *, clear: bool = False, edit: bool = False,
             twin = await get(context, data["twin"])
             values = {"code": twin.code, "text": twin.text_public, "place": twin.place_name, "state": Key(f"state.problem.{twin.state}")}
             return Ask(Report.same, report_screens.same(draft.id, twin.id, values), clear=clear)
-    shown = report_screens.confirm(draft.id, data, context.ground.grid_name(data.get("grid")))
+    shown = report_screens.confirm(draft.id, data, context.ground.grid_name(data.get("grid")), context.ground.name)
     if live and await intake.refresh_card(context, card, shown):
         return Ask(Report.confirm, None)
     return Ask(Report.confirm, shown, clear=clear, edit=edit, card=card)
+
+
+def begins_another(context: Context, text: str) -> bool:
+    """Whether the sentence is plainly about something else than the open draft; then it has begun a draft of its own."""
+    data = context.draft.data if context.draft else {}
+    fresh = understanding.understand(text)
+    another = fresh.urgent or (fresh.confident and fresh.best and data.get("category") and fresh.best.code != data["category"])
+    if fresh.kind != "problem" or not another:
+        return False
+    intake.begin(context, anonymous=bool(data.get("anonymous")))
+    intake.say(context, text)
+    return True
 
 
 async def submitted(context: Context, problem: intake.Problem) -> Reply:
@@ -60,7 +72,7 @@ async def submitted(context: Context, problem: intake.Problem) -> Reply:
         "grid": context.ground.grid_name(problem.grid_code) or Key("report.coordinator"),
         "contact_due": problem.contact_due, "resolve_due": problem.resolve_due,
         "provisional": tickets.provisional(context, problem.contact_due, problem.resolve_due),
-        "outside": Key("report.outside") if problem.lat is not None and problem.grid_code is None else None,
+        "outside": Key("report.outside", {"community": context.ground.name}) if problem.lat is not None and problem.grid_code is None else None,
     }  # fmt: skip
     shown = report_screens.receipt(values, problem.id, problem.sla, problem.category, problem.anonymous)
     return End(shown, clear=True, subject=tickets.subject(problem))

@@ -1,7 +1,7 @@
 """What staff write about a problem, each a command with its number.
 
 leader: 受理 WT-…                                bot: taken up, contact by …  [撤销] while nobody outside was told
-leader: 办结 WT-… 已更换                          bot: still so many characters, what you wrote is kept → the rest → done
+leader: 办结 WT-… 已更换                          bot: so many more characters, the first are kept → the rest → done
 leader: 上报母墙 WT-…                            bot: why? → a sentence → done
 coordinator: 不受理 WT-…                          bot: the four listed reasons as buttons
 anybody on the staff: 待办, 撤销, 代录:…

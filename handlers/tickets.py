@@ -16,7 +16,6 @@ from services import Context, desk, mine, problems
 from texts import problem_screens
 from texts.actions import Do
 from texts.answers import meanings
-from texts.screen import screen
 
 router = Router("tickets")
 

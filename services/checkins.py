@@ -21,7 +21,7 @@ from texts.screen import Button, Screen
 
 MAX_ACCURACY_M = 100
 MAX_TRIES = 5
-VERIFY_ALONE = "verifying.verify_alone"
+VERIFY_ALONE = "verify_alone"
 VERIFY_ALONE_WORKDAYS = 5
 LAST_CHECK_OUT = timedelta(hours=1)
 
@@ -81,7 +81,7 @@ async def in_window(context: Context) -> Task | None:
         col(Claim.person_id) == context.actor.id, col(Claim.state) == "ACTIVE",
         col(Task.start_at) <= context.now + hours.CHECK_IN_BEFORE, col(Task.end_at) >= context.now,
     )  # fmt: skip
-    found = (await context.session.exec(query.limit(2))).all()
+    found = (await context.session.scalars(query.limit(2))).all()
     return found[0] if len(found) == 1 else None
 
 
@@ -90,7 +90,7 @@ async def at_work(context: Context) -> Task | None:
     query = select(Task).join(Claim, col(Claim.task_id) == col(Task.id)).where(
         col(Claim.person_id) == context.actor.id, col(Claim.state) == "CHECKED_IN"
     )  # fmt: skip
-    found = (await context.session.exec(query.limit(2))).all()
+    found = (await context.session.scalars(query.limit(2))).all()
     return found[0] if len(found) == 1 else None
 
 
@@ -128,7 +128,7 @@ async def by_code(context: Context, number: str, pin: str) -> Arrival:
     query = select(func.count()).select_from(CheckIn).where(
         col(CheckIn.claim_id) == mine.id, col(CheckIn.method) == "code", col(CheckIn.verdict) == "REJECTED"
     )  # fmt: skip
-    wrong = (await context.session.exec(query)).one()
+    wrong = (await context.session.scalars(query)).one()
     if wrong >= MAX_TRIES:
         raise Refusal("check_in.no_tries", number=task.short_no)
     right = bool(task.check_in_code) and hmac.compare_digest(pin.encode(), task.check_in_code.encode())
@@ -266,7 +266,7 @@ async def _leave(context: Context, task: Task, claimer: Claim, at: datetime, fla
         col(CheckIn.claim_id) == claimer.id, col(CheckIn.kind) == "in", col(CheckIn.verdict) == "VALID",
         col(CheckIn.method).in_(("location", "code")),
     )  # fmt: skip
-    if (await context.session.exec(query)).first() is not None:
+    if (await context.session.scalars(query)).first() is not None:
         await set_alarm(context, VERIFY_ALONE, claimer.id, context.calendar.due(context.now, VERIFY_ALONE_WORKDAYS))
     await tasks.refresh(context, task)
 

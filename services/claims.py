@@ -18,7 +18,7 @@ from services.workdays import after_quiet
 from texts.screen import Key, Screen
 from texts.work_screens import claim_receipt, offer, waitlist_receipt, withdrawal_reasons
 
-EXPIRE_OFFER = "claims.expire_offer"
+EXPIRE_OFFER = "expire_offer"
 LAST_CALL = timedelta(hours=2)
 
 
@@ -55,7 +55,7 @@ async def claim(context: Context, number: str) -> Claimed:
     _check_time(context, task)
     await _check_claimer(context, task)
     made = Claim(task_id=task.id, person_id=str(context.actor.id), claimed_at=context.now)
-    if len(await tasks.claims_of(context, task, *HELD)) < task.capacity:
+    if len(await tasks.claims_of(context, task, *HELD)) <= task.capacity:
         await begin(context, made, "claim")
     else:
         made.waitlist_pos = len(await tasks.claims_of(context, task, "WAITLISTED")) + 1
@@ -82,7 +82,7 @@ async def _hold_person(context: Context) -> None:
     if context.actor.id is None:
         raise Refusal("refused.permission")
     query = select(Person.id).where(col(Person.id) == context.actor.id).with_for_update(key_share=True)
-    await context.session.exec(query)
+    await context.session.scalars(query)
 
 
 def _check_time(context: Context, task: Task) -> None:
@@ -268,7 +268,7 @@ async def end_of_task(context: Context, task_id: str) -> None:
 
 async def _awaits_leader(context: Context, missing: Claim) -> bool:
     query = select(CheckIn.id).where(col(CheckIn.claim_id) == missing.id, col(CheckIn.verdict) == "PENDING")
-    return (await context.session.exec(query)).first() is not None
+    return (await context.session.scalars(query)).first() is not None
 
 
 async def report_unfilled(context: Context, task_id: str) -> None:

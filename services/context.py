@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Chat, ChatAccount, Community, Draft, Grid, HolidayDay, Person, Place
 from services.geography import GridShape

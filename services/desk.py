@@ -1,7 +1,7 @@
 """A staff member's commands as a conversation: what is still needed, the answer, and a minute to take it back.
 
-`perform` carries out a verb by its name and gives the answer; words that are missing (a reason, a result) are asked for, and what was
-written so far is kept in the dialog's draft.
+`perform` carries out a verb by its name and gives the answer; words that are missing (a reason, a result) are asked
+for, and what was written so far is kept in the dialog's draft.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import ChatAccount, OutboxMessage, Person, Problem, ProblemSupporter, StateLog, keyring
 from services import dialogs, intake, moves, problems, tickets, understanding
@@ -33,7 +35,7 @@ Run = Callable[[Context, Problem, str, date | None], Awaitable[StateLog]]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A staff command: its event in the table, what it runs, what asks for its words ("" = none needed), whether it needs a date."""
+    """A staff command: its event in the table, what it runs, what asks for its words ("": none), a date or not."""
 
     event: str
     run: Run
@@ -54,14 +56,16 @@ VERBS: dict[str, Verb] = {
     "escalate": Verb("escalate", lambda c, p, words, day: problems.escalate(c, p, words), "ask.escalate"),
     "return": Verb("return", lambda c, p, words, day: problems.return_to_grid(c, p, words), "ask.return"),
     "extend": Verb("extend", lambda c, p, words, day: problems.extend(c, p, _dated(day), words), "ask.extend", True),
-    "suspend": Verb("suspend", lambda c, p, words, day: problems.suspend(c, p, _dated(day), words), "ask.suspend", True),
+    "suspend": Verb(
+        "suspend", lambda c, p, words, day: problems.suspend(c, p, _dated(day), words), "ask.suspend", True
+    ),
     "resume": Verb("resume", lambda c, p, words, day: problems.resume(c, p)),
     "explain": Verb("explain", lambda c, p, words, day: problems.explain(c, p, words), "ask.explain"),
     "resolve": Verb("resolve", lambda c, p, words, day: problems.resolve(c, p, words), "ask.resolve"),
 }
 
 
-# -- carrying out ---------------------------------------------------------------------------------------------------------
+# -- carrying out ---------------------------------------------------------------------------------------------------
 async def perform(context: Context, name: str, problem: Problem, words: str = "", day: str = "") -> Answer:
     """Carry out the verb, or ask for the words it still needs. Raises Refusal."""
     verb = VERBS[name]
@@ -79,14 +83,14 @@ async def perform(context: Context, name: str, problem: Problem, words: str = ""
 
 
 async def more_words(context: Context, said: str) -> Answer:
-    """Go on with the verb that waits for words: what was written before stays in front. Raises Refusal when none waits."""
+    """Go on with the verb that waits for words: what was written before stays in front. Raises Refusal: none waits."""
     problem, data = await dialogs.waited(context, DRAFT)
     words = " ".join(filter(None, (data["words"], said.strip())))
     return await perform(context, data["verb"], problem, words, data["day"])
 
 
 async def reject(context: Context, problem: Problem, said: str) -> Screen:
-    """Refuse the problem for the listed reason that `said` begins with (words, or its name); for any other the list is offered."""
+    """Refuse for the listed reason that `said` begins with (words, or its name); for any other the list is offered."""
     await problems.require(context, problem, "reject")
     reason = said if said in meanings("reject") else meaning("reject", said)
     if reason is None:
@@ -103,7 +107,8 @@ async def merge(context: Context, problem: Problem, parent: Problem) -> Screen:
 
 async def done(context: Context, problem: Problem, log: StateLog, key: str, **values: Value) -> Screen:
     """The answer to the one who acted, with [撤销] as long as nobody outside was told."""
-    unreached = problem.reporter_id is not None and problem.channel == "phone" and not await _has_chat(context, problem.reporter_id)
+    phoned = problem.reporter_id if problem.channel == "phone" else None
+    unreached = phoned is not None and not await _has_chat(context, phoned)
     values |= {
         "code": problem.code, "contact_due": problem.contact_due if problem.first_contact_at is None else None,
         "due": problem.resolve_due, "until": problem.suspended_until, "level": Key(f"level.{problem.level}"),
@@ -113,11 +118,11 @@ async def done(context: Context, problem: Problem, log: StateLog, key: str, **va
 
 
 async def _has_chat(context: Context, person_id: str) -> bool:
-    query = sa.select(ChatAccount.id).where(ChatAccount.person_id == person_id, ChatAccount.blocked.is_(False)).limit(1)  # type: ignore[call-overload,attr-defined]
-    return await context.session.scalar(query) is not None
+    query = sa.select(col(ChatAccount.id)).where(col(ChatAccount.person_id) == person_id)
+    return await context.session.scalar(query.where(col(ChatAccount.blocked).is_(False)).limit(1)) is not None
 
 
-# -- taking it back -------------------------------------------------------------------------------------------------------
+# -- taking it back -------------------------------------------------------------------------------------------------
 async def offer_undo(context: Context, log: StateLog) -> list[Button]:
     """The button that takes this move back, unless somebody outside has already been told; the move remembers its turn.
 
@@ -140,7 +145,8 @@ async def _told_outside(context: Context) -> bool:
 
 
 async def _is_staff_chat(context: Context, chat_id: str | None) -> bool:
-    persons = (await context.session.scalars(sa.select(ChatAccount.person_id).where(ChatAccount.private_chat_id == chat_id))).all()  # type: ignore[call-overload]
+    query = sa.select(col(ChatAccount.person_id)).where(col(ChatAccount.private_chat_id) == chat_id)
+    persons = (await context.session.scalars(query)).all()
     for person_id in persons:
         roles = {grant.role for grant in await roles_of(context.session, person_id, context.now)}
         if not roles & {*tickets.STAFF_ROLES, "street_organizer", "duty", "admin"}:
@@ -149,7 +155,7 @@ async def _is_staff_chat(context: Context, chat_id: str | None) -> bool:
 
 
 async def undo(context: Context, log_id: str = "") -> Screen:
-    """Take back the actor's own move, the last one without `log_id`, and the messages of its turn that still wait. Raises Refusal."""
+    """Take back the actor's own move (the last without `log_id`) and what its turn has not sent yet. Raises Refusal."""
     log_id = log_id or await _last_move(context)
     log = await context.session.get(StateLog, int(log_id)) if log_id.isdecimal() else None
     before = (log.before or {}) if log is not None and log.actor_id == context.actor.id else {}
@@ -158,7 +164,11 @@ async def undo(context: Context, log_id: str = "") -> Screen:
     thing, log = await moves.undo(context, log_id)
     await context.session.execute(
         sa.update(OutboxMessage)
-        .where(OutboxMessage.cause == before["cause"], OutboxMessage.state == "pending", OutboxMessage.send_after > context.now)  # type: ignore[arg-type]
+        .where(
+            col(OutboxMessage.cause) == before["cause"],
+            col(OutboxMessage.state) == "pending",
+            col(OutboxMessage.send_after) > context.now,
+        )
         .values(state="cancelled")
         .execution_options(synchronize_session=False)
     )
@@ -170,47 +180,52 @@ async def undo(context: Context, log_id: str = "") -> Screen:
 
 
 async def _last_move(context: Context) -> str:
-    query = sa.select(StateLog).where(StateLog.actor_id == context.actor.id, StateLog.undone.is_(False), StateLog.event != "undo")  # type: ignore[arg-type,attr-defined]
-    log = await context.session.scalar(query.order_by(StateLog.id.desc()).limit(1)) if context.actor.id else None  # type: ignore[union-attr]
-    return str(log.id) if log else ""
+    last = await context.session.scalar(
+        sa.select(sa.func.max(col(StateLog.id))).where(
+            col(StateLog.actor_id) == context.actor.id, col(StateLog.undone).is_(False), col(StateLog.event) != "undo"
+        )
+    )
+    return str(last or "")
 
 
-async def _unmerge(context: Context, problem: Problem, before: dict[str, object]) -> None:
+async def _unmerge(context: Context, problem: Problem, before: dict[str, Any]) -> None:
     """Give the parent its deadlines back, and let go who followed it by the merge alone."""
     parent = await context.session.get(Problem, before["parent"]) if "parent" in before else None
     if parent is None:
         return
-    for name, value in before["parent_fields"].items():  # type: ignore[attr-defined]
+    for name, value in before["parent_fields"].items():
         setattr(parent, name, datetime.fromisoformat(value["at"]))
     await context.session.execute(
         sa.delete(ProblemSupporter).where(
-            ProblemSupporter.problem_id == parent.id, ProblemSupporter.person_id.in_(before["followers"])  # type: ignore[arg-type,attr-defined]
+            col(ProblemSupporter.problem_id) == parent.id, col(ProblemSupporter.person_id).in_(before["followers"])
         )
     )  # fmt: skip
     await tickets.refresh(context, parent)
 
 
-# -- the day's list -------------------------------------------------------------------------------------------------------
+# -- the day's list -------------------------------------------------------------------------------------------------
 async def todo(context: Context) -> Screen:
-    """What waits for the actor: first what nobody has taken up, then by deadline; at most ten, a button for each. Raises Refusal."""
+    """What waits for the actor: first what nobody has taken up, then by deadline; at most ten, a button for each."""
     if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
         raise Refusal("refused.only.grid_leader")
-    waiting = sa.select(Problem).where(Problem.state.in_(("SUBMITTED", "ACCEPTED", "IN_PROGRESS")), problems.in_charge(context))  # type: ignore[attr-defined]
+    states = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
+    waiting = sa.select(Problem).where(col(Problem.state).in_(states), problems.in_charge(context))
     total = await context.session.scalar(sa.select(sa.func.count()).select_from(waiting.subquery()))
     if not total:
         return screen("todo.none")
-    first = sa.case((Problem.state == "SUBMITTED", 0), else_=1)  # type: ignore[arg-type]
-    found = list(await context.session.scalars(waiting.order_by(first, Problem.resolve_due, Problem.code).limit(LISTED)))
+    first = sa.case((col(Problem.state) == "SUBMITTED", 0), else_=1)
+    in_order = waiting.order_by(first, col(Problem.resolve_due), col(Problem.code)).limit(LISTED)
+    found = list(await context.session.scalars(in_order))
     lines: list[dict[str, Value]] = [
-        {"code": one.code, "category": tickets.category(one), "state": tickets.state_word(one), "due": one.resolve_due} for one in found
+        problems.named(one, state=tickets.state_word(one), due=one.resolve_due) for one in found
     ]
     options = [(one.code, Do.show(one.id)) for one in found]
     return problem_screens.listing("todo.list", lines, options, LISTED, total=total, more=total - len(found) or None)
 
 
-# -- for those who phone --------------------------------------------------------------------------------------------------
+# -- for those who phone --------------------------------------------------------------------------------------------
 async def on_behalf(context: Context, name: str, phone: str, text: str) -> Screen:
-    """Take down a problem for somebody who phones (代录): found again by the phone's hash, or known from now on. Raises Refusal."""
+    """Take down a problem for somebody who phones (代录), found again by the phone's hash, or known from now on."""
     if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
         raise Refusal("refused.only.grid_leader")
     person = await _caller(context, name, re.sub(r"\D", "", phone).removeprefix("86"))
@@ -223,22 +238,26 @@ async def on_behalf(context: Context, name: str, phone: str, text: str) -> Scree
     understood = understanding.understand(text)
     category = understood.best.code if understood.best else understanding.urgent_category(text) or "J09"
     grid = place.grid if place else None
-    if not context.actor.has("coordinator", "community_clerk", "community_secretary") and not context.actor.has("grid_leader", grid=grid or "-"):
+    everywhere = context.actor.has("coordinator", "community_clerk", "community_secretary")
+    if not everywhere and (grid is None or not context.actor.has("grid_leader", grid=grid)):
         raise Refusal("on_behalf.other_grid")
     problem = await intake.create(
-        context, category=category, text=text, place=place, detail=match.detail, point=(place.lat, place.lon) if place else None, grid=grid,
-        reporter_id=person.id, channel="phone", urgent=bool(understood.urgent), draft_id=None, media_owner="",
+        context, category=category, text=text, place=place, detail=match.detail,
+        point=(place.lat, place.lon) if place else None,
+        grid=grid, reporter_id=person.id, channel="phone", urgent=bool(understood.urgent), draft_id=None,
     )  # fmt: skip
-    values = problems.named(
-        problem, name=person.display_name, place=problem.place_name, contact_due=problem.contact_due, due=problem.resolve_due
-    )
+    values = problems.named(problem, name=person.display_name, place=problem.place_name, due=problem.resolve_due)
+    values["contact_due"] = problem.contact_due
     return screen("on_behalf.done", [Button("button.show", Do.show(problem.id))], **values)
 
 
 async def _caller(context: Context, name: str, digits: str) -> Person:
     hashed = keyring.hash("phone", digits)
     known: Person | None = await context.session.scalar(
-        sa.select(Person).where(Person.phone_hash == hashed, Person.deleted_at.is_(None)).order_by(Person.id).limit(1)  # type: ignore[arg-type,union-attr]
+        sa.select(Person)
+        .where(col(Person.phone_hash) == hashed, col(Person.deleted_at).is_(None))
+        .order_by(col(Person.id))
+        .limit(1)
     )
     if known is not None:
         return known

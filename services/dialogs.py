@@ -21,7 +21,8 @@ class Answer:
 
 def wait(context: Context, kind: str, problem: Problem, **data: Any) -> None:
     """Wait for words about the problem. An earlier unfinished draft stays for its 7 days."""
-    assert context.account is not None
+    if context.account is None:
+        raise LookupError("only a person with an account can be asked for words")
     context.draft = Draft(
         account_id=context.account.id, kind=kind, data={"problem": problem.id, **data}, updated_at=context.now
     )
@@ -29,7 +30,7 @@ def wait(context: Context, kind: str, problem: Problem, **data: Any) -> None:
 
 
 async def waited(context: Context, kind: str) -> tuple[Problem, dict[str, Any]]:
-    """The problem that words are for, and what was kept with it; the wait is over. Raises Refusal when nothing of `kind` waits."""
+    """The problem that words are for, and what was kept with it; the wait is over. Raises Refusal: nothing waits."""
     draft = context.draft
     if draft is None or draft.kind != kind:
         raise Refusal("dialog.gone")

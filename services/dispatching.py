@@ -22,6 +22,7 @@ from texts.work_screens import TaskView, task_card
 
 MAX_PEOPLE = 99
 TITLE_LENGTH = 20
+ENDS = " ,;:.!?\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f"
 UNCLAIMED_AFTER = timedelta(hours=48)
 ORDER_PREFIX = "DD"
 # Problems about somebody's livelihood (domain.md §2, group H): whoever helps must be able to reach them.
@@ -135,7 +136,7 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
     end = line.end or line.start + DEFAULT_LENGTH
     task = Task(
         community_id=context.ground.community_id, code=await next_code(context, "RW"), short_no=await next_task_number(context),
-        source="order" if isinstance(found, Order) else "problem", source_id=found.id, title=title(found.text_public),
+        source="order" if isinstance(found, Order) else "problem", source_id=found.id, title=title(found.text_public, getattr(found, "want_time", "")),
         service=found.service if isinstance(found, Order) else "", grid_code=found.grid_code, place_name=found.place_name,
         place_private=found.place_detail, contact=await _contact(context, found), lat=found.lat, lon=found.lon, start_at=line.start,
         end_at=end, capacity=line.people, skill=line.skill, leader_id=context.actor.id, creator_id=context.actor.id,
@@ -153,9 +154,9 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
     return task, shown
 
 
-def title(public: str) -> str:
-    """A title of at most 20 characters, masked: what was said, up to its first full stop."""
-    text = " ".join(mask(public).split())
+def title(public: str, when: str = "") -> str:
+    """A title of at most 20 characters, masked: what was asked for, without the time that the task has anyway."""
+    text = " ".join(mask(public).replace(when, " " if when else "").split()).strip(ENDS)
     return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1] + "…"
 
 
@@ -172,7 +173,7 @@ async def set_alarms(context: Context, task: Task) -> None:
     """Set every alarm of a new task: unclaimed, begun, over, and an hour later the last check-outs."""
     for due in (task.created_at + UNCLAIMED_AFTER, task.start_at - LAST_CALL):
         if context.now < due < task.start_at:
-            await set_alarm(context, "claims.report_unfilled", task.id, due)
-    await set_alarm(context, "tasks.refresh_card", task.id, task.start_at)
-    await set_alarm(context, "claims.end_of_task", task.id, task.end_at)
-    await set_alarm(context, "checkins.check_out_rest", task.id, task.end_at + LAST_CHECK_OUT)
+            await set_alarm(context, "report_unfilled", task.id, due)
+    await set_alarm(context, "refresh_card", task.id, task.start_at)
+    await set_alarm(context, "end_of_task", task.id, task.end_at)
+    await set_alarm(context, "check_out_rest", task.id, task.end_at + LAST_CHECK_OUT)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Chat, ChatAccount, Invitation, PartyMember, Person, RoleAssignment, keyring
 from services.context import Actor, Context, Grant, Ground, Refusal

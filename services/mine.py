@@ -31,7 +31,7 @@ class Shown:
     subject: str = ""
 
 
-# -- looking --------------------------------------------------------------------------------------------------------------
+# -- looking --------------------------------------------------------------------------------------------------------
 async def overview(context: Context) -> Screen:
     """The actor's own problems, latest first, at most five, a button for each. Anonymous ones are asked for by code."""
     found = [problem for problem in await ratings.own(context, PROBLEM.states) if problem.reporter_id is not None]
@@ -39,11 +39,12 @@ async def overview(context: Context) -> Screen:
         return screen("progress.none", [Button("button.report", Do.report())])
     shown = found[:LISTED]
     lines: list[dict[str, Value]] = [
-        {"code": one.code, "category": tickets.category(one), "state": tickets.state_word(one), "due": _due(one)} for one in shown
+        {"code": one.code, "category": tickets.category(one), "state": tickets.state_word(one), "due": _due(one)}
+        for one in shown
     ]
     more = len(found) - len(shown)
     options = [(one.code, Do.show(one.id)) for one in shown]
-    return problem_screens.listing("progress.list", lines, options, LISTED, more=more if more else None)
+    return problem_screens.listing("progress.list", lines, options, LISTED, more=more or None)
 
 
 def _due(problem: Problem) -> Value:
@@ -61,14 +62,19 @@ async def look(context: Context, problem: Problem) -> Shown:
     parent = await context.session.get(Problem, problem.merged_into_id) if problem.merged_into_id else None
     open_term = problem.state in ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
     values: dict[str, Value] = {
-        "code": problem.code, "category": tickets.category(problem), "state": tickets.state_word(problem), "level": Key(f"level.{problem.level}"),
+        "code": problem.code, "category": tickets.category(problem), "state": tickets.state_word(problem),
+        "level": Key(f"level.{problem.level}"),
         "grid": context.ground.grid_name(problem.grid_code) or context.ground.name, "due": _due(problem),
         "provisional": tickets.provisional(context, problem.resolve_due) if open_term else None,
-        "next": Key(f"progress.next.{problem.state}", {"parent": parent.code if parent else "", "until": problem.suspended_until}),
+        "next": Key(
+            f"progress.next.{problem.state}",
+            {"parent": parent.code if parent else "", "until": problem.suspended_until},
+        ),
     }  # fmt: skip
     if full:
         values |= {
-            "place": problem.place_name, "detail": problem.place_detail, "text": problem.text, "submitted": problem.submitted_at,
+            "place": problem.place_name, "detail": problem.place_detail, "text": problem.text,
+            "submitted": problem.submitted_at,
             "accepted": problem.accepted_at, "contacted": problem.first_contact_at, "resolved": problem.resolved_at,
             "contact_due": problem.contact_due if open_term and problem.first_contact_at is None else None,
             "result": problem_screens.end_mark(problem.result), "closed": problem.closed_at,
@@ -76,7 +82,11 @@ async def look(context: Context, problem: Problem) -> Shown:
             "grade": Key(f"grade.{problem.rating}") if problem.rating else None,
         }  # fmt: skip
     buttons = _buttons(context, problem) if "reporter" in who else []
-    questions = problem_screens.rating_buttons(problem.id, problem.rating, problem.solved) if problem.state == "RESOLVED" else ()
+    questions = (
+        problem_screens.rating_buttons(problem.id, problem.rating, problem.solved)
+        if problem.state == "RESOLVED"
+        else ()
+    )
     shown = problem_screens.sheet(values, buttons, public=not full, more=questions if "reporter" in who else ())
     return Shown(shown, subject=tickets.subject(problem) if full else "")
 
@@ -95,13 +105,19 @@ def _buttons(context: Context, problem: Problem) -> list[Button]:
     return buttons
 
 
-# -- which one is meant ---------------------------------------------------------------------------------------------------
+# -- which one is meant ---------------------------------------------------------------------------------------------
 async def meant(
-    context: Context, states: Sequence[str], none: str, which: Screen, action: Callable[[str], str], *, urgent: bool = False
+    context: Context,
+    states: Sequence[str],
+    none: str,
+    which: Screen,
+    action: Callable[[str], str],
+    *,
+    urgent: bool = False,
 ) -> Problem | Screen:
-    """The one problem that a sentence without a code means: the one replied to, or the only one in these states; else the question which.
+    """The one problem that a sentence without a code means: the one replied to, or the only one in these states.
 
-    Raises Refusal(`none`) when there is none. `action` makes the button data of a problem's id.
+    Of several, the question `which`, each button with the data that `action` makes of its id. Raises Refusal(`none`).
     """
     answered = await relay.about(context)
     if answered is not None and await moves.is_reporter(context, answered):
@@ -114,9 +130,9 @@ async def meant(
     return problem_screens.choice(which, [(one.code, action(one.id)) for one in found[:LISTED]])
 
 
-# -- taking it back -------------------------------------------------------------------------------------------------------
+# -- taking it back -------------------------------------------------------------------------------------------------
 async def withdraw(context: Context, problem: Problem) -> Screen:
-    """Take the problem back before it is worked on. A P1 stays open for safety; only the reporter is let go (domain.md §5)."""
+    """Take the problem back before it is worked on. A P1 stays open for safety, without its reporter (domain.md §5)."""
     if problem.sla == "P1":
         return await _detach(context, problem)
     if problem.state == "IN_PROGRESS" and await moves.is_reporter(context, problem):
@@ -147,7 +163,9 @@ async def _gone(context: Context, problem: Problem, answer: str, told: str) -> S
     await tickets.keep_addresses(context, problem)
     urgent = problem.sla == "P1"
     others = [one.id for one in await tickets.coordinators(context)] if urgent else []
-    await tickets.tell_handlers(context, problem, screen(told, **problems.named(problem)), urgent=urgent, besides=others)
+    await tickets.tell_handlers(
+        context, problem, screen(told, **problems.named(problem)), urgent=urgent, besides=others
+    )
     await tickets.tell_supporters(context, problem, screen("problem.told.withdrawn", **problems.named(problem)))
     await tickets.refresh(context, problem)
     return screen(answer, code=problem.code)
@@ -167,11 +185,11 @@ async def _detach(context: Context, problem: Problem) -> Screen:
     return screen("withdraw.detached", code=problem.code)
 
 
-# -- appealing ------------------------------------------------------------------------------------------------------------
+# -- appealing ------------------------------------------------------------------------------------------------------
 async def appeal(context: Context, problem: Problem, reason: str = "") -> Answer:
-    """Ask the secretary to look again, once, at what was not accepted; a reason is asked for, of an anonymous reporter none.
+    """Ask the secretary to look again, once, at what was not accepted; a reason is asked for.
 
-    No dialog is kept for an anonymous one: it would tie the account to the problem.
+    An anonymous reporter is not asked: a kept dialog would tie the account to the problem.
     """
     await problems.require(context, problem, "appeal")
     if problem.appealed_at is not None:
@@ -180,11 +198,15 @@ async def appeal(context: Context, problem: Problem, reason: str = "") -> Answer
         dialogs.wait(context, DRAFT, problem)
         return Answer(screen("appeal.ask", code=problem.code), waiting=True)
     await tickets.seal(context, problem)
-    await moves.move(context, problem, "appeal", reason.strip(), appealed_at=context.now, closed_at=None, close_reason="")
+    await moves.move(
+        context, problem, "appeal", reason.strip(), appealed_at=context.now, closed_at=None, close_reason=""
+    )
     await tickets.keep_addresses(context, problem)
     bosses = list(await problems.secretaries(context))
     look_at = [Button("button.show", Do.show(problem.id))]
-    await tickets.tell(context, problem, bosses, screen("ticket.appealed", look_at, **problems.named(problem, reason=reason.strip())))
+    await tickets.tell(
+        context, problem, bosses, screen("ticket.appealed", look_at, **problems.named(problem, reason=reason.strip()))
+    )
     await tickets.refresh(context, problem)
     return Answer(screen("appeal.done", code=problem.code))
 

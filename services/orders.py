@@ -93,7 +93,7 @@ async def find(context: Context, code: str, lock: bool = False) -> Order:
     query = select(Order).where((col(Order.code) == tidy(code)) | (col(Order.id) == code))
     if lock:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
-    order = (await context.session.exec(query)).first()
+    order = (await context.session.scalars(query)).first()
     if order is None:
         own = (
             select(Order.code)
@@ -101,7 +101,7 @@ async def find(context: Context, code: str, lock: bool = False) -> Order:
             .order_by(col(Order.submitted_at).desc())
             .limit(3)
         )
-        raise Refusal("refused.unknown_code", last=list((await context.session.exec(own)).all()))
+        raise Refusal("refused.unknown_code", last=list((await context.session.scalars(own)).all()))
     return order
 
 
@@ -111,7 +111,7 @@ async def submit(context: Context, draft_id: str) -> Order:
     提交 is the consent to the privacy notice on the card (domain.md §1). Raises Refusal: the draft is gone, or not the actor's.
     """
     person = context.actor.person
-    made = (await context.session.exec(select(Order).where(col(Order.draft_id) == draft_id))).first()
+    made = (await context.session.scalars(select(Order).where(col(Order.draft_id) == draft_id))).first()
     if made is not None and person is not None and made.resident_id == person.id:
         return made
     draft = await context.session.get(Draft, draft_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import PartyMember, Person, RoleAssignment
 
@@ -45,10 +45,12 @@ async def personas(session: AsyncSession) -> list[Persona]:
     grid-Gx: its residents, its ACTIVE members, its grid leader. public: everybody.
     """
     granted: dict[str, list[RoleAssignment]] = {}
-    for role in await session.exec(select(RoleAssignment).where(col(RoleAssignment.valid_to).is_(None))):
+    for role in await session.scalars(select(RoleAssignment).where(col(RoleAssignment.valid_to).is_(None))):
         granted.setdefault(role.person_id, []).append(role)
-    members = {member.person_id: member for member in await session.exec(select(PartyMember))}
-    people = await session.exec(select(Person).where(col(Person.code).is_not(None), col(Person.deleted_at).is_(None)))
+    members = {member.person_id: member for member in await session.scalars(select(PartyMember))}
+    people = await session.scalars(
+        select(Person).where(col(Person.code).is_not(None), col(Person.deleted_at).is_(None))
+    )
     return [
         Persona(
             person.code or "",

@@ -1,7 +1,7 @@
-"""What staff do to a problem after intake: every move of domain.md §5 Problem that a grid leader, coordinator or secretary makes.
+"""What staff do to a problem after intake: the moves of domain.md §5 Problem that grid leaders and the community make.
 
-Each verb checks who may first (Refusal `refused.only.*`), then the state, then its guards; it moves, tells whom the table names, brings the
-tickets up to date, and returns the history row.
+Each verb checks who may first (Refusal `refused.only.*`), then the state, then its guards; it moves, tells whom the
+table names, brings the tickets up to date, and returns the history row.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import Person, Problem, ProblemSupporter, StateLog
 from models.lifecycle import PROBLEM
@@ -37,13 +38,13 @@ _NEXT_LEVEL = {"grid": "community", "community": "street"}
 _RANKS = ("grid_leader", "coordinator", "secretary", "reporter", "scheduler")
 
 
-# -- finding one ----------------------------------------------------------------------------------------------------------
+# -- finding one ----------------------------------------------------------------------------------------------------
 async def find(context: Context, code: str, *, lock: bool = False) -> Problem:
     """The problem with this code, however it was typed, locked for the turn with `lock`.
 
     Raises Refusal with the person's own last three codes (domain.md §10).
     """
-    query = sa.select(Problem).where(Problem.code == codes.tidy(code))  # type: ignore[arg-type]
+    query = sa.select(Problem).where(col(Problem.code) == codes.tidy(code))
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     found: Problem | None = await context.session.scalar(query)
@@ -61,8 +62,8 @@ async def get(context: Context, problem_id: str) -> Problem:
 
 
 async def _last_codes(context: Context) -> list[str]:
-    query = sa.select(Problem.code).order_by(Problem.submitted_at.desc(), Problem.code.desc()).limit(3)  # type: ignore[call-overload,attr-defined]
-    own = list(await context.session.scalars(query.where(Problem.reporter_id == context.actor.id)))
+    query = sa.select(col(Problem.code)).order_by(col(Problem.submitted_at).desc(), col(Problem.code).desc()).limit(3)
+    own = list(await context.session.scalars(query.where(col(Problem.reporter_id) == context.actor.id)))
     if own or not context.actor.staff:
         return own
     return list(await context.session.scalars(query.where(in_charge(context))))
@@ -73,12 +74,15 @@ def in_charge(context: Context) -> sa.ColumnElement[bool]:
     if context.actor.has("coordinator", "community_clerk", "community_secretary"):
         return sa.true()
     grants = [grant.grid for grant in context.actor.grants if grant.role == "grid_leader"]
-    return sa.true() if None in grants else sa.and_(Problem.grid_code.in_(grants), Problem.grid_code.is_not(None))  # type: ignore[union-attr]
+    return sa.true() if None in grants else col(Problem.grid_code).in_([grid for grid in grants if grid])
 
 
-# -- who may, and when ----------------------------------------------------------------------------------------------------
+# -- who may, and when ----------------------------------------------------------------------------------------------
 async def require(context: Context, problem: Problem, event: str) -> frozenset[str]:
-    """What the actor is to the problem, when the table lets them do `event` now. Raises Refusal: not theirs to do, or not in this state."""
+    """What the actor is to the problem, when the table lets them do `event` now.
+
+    Raises Refusal: not theirs to do, or not in this state.
+    """
     who = await moves.relations(context, problem)
     by = {role for move in PROBLEM.moves if move.event == event for role in move.by}
     if not who & by:
@@ -113,9 +117,9 @@ def named(problem: Problem, **values: Value) -> dict[str, Value]:
     return {"code": problem.code, "category": tickets.category(problem), **values}
 
 
-# -- taking it up ---------------------------------------------------------------------------------------------------------
+# -- taking it up ---------------------------------------------------------------------------------------------------
 async def accept(context: Context, problem: Problem) -> StateLog:
-    """Take the problem up: the actor leads it, the reporter is told. First contact is not set by this (domain.md §1)."""
+    """Take the problem up: the actor leads it, the reporter is told. This is no first contact (domain.md §1)."""
     await require(context, problem, "accept")
     log = await moves.move(context, problem, "accept", accepted_at=context.now, lead_handler_id=context.actor.id)
     due = problem.contact_due if problem.contact_due > context.now else None
@@ -142,9 +146,9 @@ async def assign(context: Context, problem: Problem) -> StateLog:
     return log
 
 
-# -- up and down the levels -----------------------------------------------------------------------------------------------
+# -- up and down the levels -----------------------------------------------------------------------------------------
 async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
-    """Take the problem one level up with a fresh working deadline; the original stays. The scheduler needs no reason."""
+    """Take the problem one level up with a fresh deadline; the original stays. The scheduler needs no reason."""
     who = await require(context, problem, "escalate")
     by_itself = "scheduler" in who
     higher = _NEXT_LEVEL.get(problem.level)
@@ -156,8 +160,12 @@ async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
     before = await tickets.handlers(context, problem)
     log = await moves.move(context, problem, "escalate", reason, level=higher, resolve_due=term(context, problem))
     level, urgent = Key(f"level.{higher}"), problem.sla == "P1"
-    values = named(problem, level=level, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
-    await tickets.tell_reporter(context, problem, screen("problem.told.escalated", tickets.talk_button(problem), **values))
+    values = named(
+        problem, level=level, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due)
+    )
+    await tickets.tell_reporter(
+        context, problem, screen("problem.told.escalated", tickets.talk_button(problem), **values)
+    )
     after = [person.id for person in await tickets.owners(context, problem)]
     why: Value = reason or Key("escalate.overdue")
     told = screen("ticket.escalated", [Button("button.show", Do.show(problem.id))], reason=why, **values)
@@ -176,15 +184,21 @@ async def return_to_grid(context: Context, problem: Problem, reason: str) -> Sta
         raise Refusal("return.once", code=problem.code)
     reason = _reason(reason)
     log = await moves.move(context, problem, "return", reason, level="grid", returned_at=context.now)
-    told = screen("ticket.returned", [Button("button.show", Do.show(problem.id))], **named(problem, reason=reason, due=problem.resolve_due))
-    await tickets.tell(context, problem, [one.id for one in await tickets.owners(context, problem)], told, urgent=problem.sla == "P1")
+    told = screen(
+        "ticket.returned",
+        [Button("button.show", Do.show(problem.id))],
+        **named(problem, reason=reason, due=problem.resolve_due),
+    )
+    await tickets.tell(
+        context, problem, [one.id for one in await tickets.owners(context, problem)], told, urgent=problem.sla == "P1"
+    )
     await tickets.refresh(context, problem)
     return log
 
 
-# -- ends other than a result ---------------------------------------------------------------------------------------------
+# -- ends other than a result ---------------------------------------------------------------------------------------
 async def merge(context: Context, problem: Problem, parent: Problem) -> StateLog:
-    """Make the problem part of an open one, which keeps the earliest deadlines; who followed this one follows that one from now on."""
+    """Make the problem part of an open one, which keeps the earliest deadlines; its followers follow that one now."""
     await require(context, problem, "merge")
     if parent.id == problem.id:
         raise Refusal("merge.itself")
@@ -194,14 +208,15 @@ async def merge(context: Context, problem: Problem, parent: Problem) -> StateLog
         raise Refusal("merge.other_grid", parent=parent.code)
     dues = ("contact_due", "resolve_due", "original_resolve_due")
     kept = {name: getattr(parent, name) for name in dues}
-    log = await moves.move(context, problem, "merge", parent.code, merged_into_id=parent.id, **closing(context, problem))
+    log = await moves.move(
+        context, problem, "merge", parent.code, merged_into_id=parent.id, **closing(context, problem)
+    )
     for name in dues:
         setattr(parent, name, min(kept[name], getattr(problem, name)))
     followers = await _follow(context, problem, parent)
     await context.session.flush()
-    assert log.before is not None
     put_back = {name: {"at": moment.isoformat()} for name, moment in kept.items()}
-    log.before = log.before | {"parent": parent.id, "parent_fields": put_back, "followers": followers}
+    log.before = (log.before or {}) | {"parent": parent.id, "parent_fields": put_back, "followers": followers}
     told = screen("problem.told.merged", **named(problem, parent=parent.code))
     for person_id in dict.fromkeys((problem.reporter_id, *followers)):
         if person_id is not None and person_id != context.actor.id:
@@ -216,9 +231,9 @@ async def merge(context: Context, problem: Problem, parent: Problem) -> StateLog
 
 async def _follow(context: Context, problem: Problem, parent: Problem) -> list[str]:
     """Make the reporter and supporters of `problem` supporters of `parent`; the ids of those who were not already."""
-    rows = sa.select(ProblemSupporter.person_id)  # type: ignore[call-overload]
-    coming = (await context.session.scalars(rows.where(ProblemSupporter.problem_id == problem.id))).all()
-    there = set((await context.session.scalars(rows.where(ProblemSupporter.problem_id == parent.id))).all())
+    rows = sa.select(col(ProblemSupporter.person_id))
+    coming = (await context.session.scalars(rows.where(col(ProblemSupporter.problem_id) == problem.id))).all()
+    there = set((await context.session.scalars(rows.where(col(ProblemSupporter.problem_id) == parent.id))).all())
     fresh = [
         person_id for person_id in dict.fromkeys((problem.reporter_id, *coming))
         if person_id is not None and person_id not in there and person_id != parent.reporter_id
@@ -235,16 +250,20 @@ async def reject(context: Context, problem: Problem, reason: str, note: str = ""
     log = await moves.move(context, problem, "reject", note or reason, close_reason=reason, **closing(context, problem))
     await tickets.keep_addresses(context, problem)
     appeal = [Button("button.appeal", Do.appeal(problem.id))] if problem.appealed_at is None else []
-    told = screen("problem.told.rejected", appeal, **named(problem, reason=Key(f"reject.{reason}"), advice=Key(f"reject.{reason}.advice")))
+    told = screen(
+        "problem.told.rejected",
+        appeal,
+        **named(problem, reason=Key(f"reject.{reason}"), advice=Key(f"reject.{reason}.advice")),
+    )
     await tickets.tell_reporter(context, problem, told)
     await tickets.tell_supporters(context, problem, screen(told.key, **told.values))
     await tickets.refresh(context, problem)
     return log
 
 
-# -- more time ------------------------------------------------------------------------------------------------------------
+# -- more time ------------------------------------------------------------------------------------------------------
 def parse_day(said: str, today: date) -> date | None:
-    """The date in 12月4日 or 2026年12月4日; without a year the next such date from `today` on. None when there is no such date."""
+    """The date in 12月4日 or 2026年12月4日; without a year the next such date from `today` on. None: no such date."""
     numbers = [int(number) for number in re.findall(r"\d+", said)]
     try:
         if len(numbers) == 3:
@@ -256,7 +275,7 @@ def parse_day(said: str, today: date) -> date | None:
 
 
 async def extend(context: Context, problem: Problem, day: date, reason: str) -> StateLog:
-    """Give a P3 or P4 more time, once, before it is due, by at most 15 workdays; the new date ends at 17:30 of its workday.
+    """Give a P3 or P4 more time, once, before it is due, by at most 15 workdays; the time ends at 17:30 of a workday.
 
     Granted before the original deadline it becomes the one that counts for 按时办结率 (domain.md §5, §8).
     """
@@ -278,7 +297,9 @@ async def extend(context: Context, problem: Problem, day: date, reason: str) -> 
         original_resolve_due=due if counts else problem.original_resolve_due,
     )  # fmt: skip
     values = named(problem, due=due, reason=reason, provisional=tickets.provisional(context, due))
-    await tickets.tell_reporter(context, problem, screen("problem.told.extended", tickets.talk_button(problem), **values))
+    await tickets.tell_reporter(
+        context, problem, screen("problem.told.extended", tickets.talk_button(problem), **values)
+    )
     await tickets.refresh(context, problem)
     return log
 
@@ -294,7 +315,7 @@ def _months_later(day: date, months: int) -> date:
 
 
 async def suspend(context: Context, problem: Problem, day: date, reason: str) -> StateLog:
-    """Put the problem aside until a review date at most six months away; it comes back by itself at 09:00 of that day."""
+    """Put the problem aside until a review date at most six months away; it comes back by itself at 09:00 that day."""
     await require(context, problem, "suspend")
     today = local(context.now).date()
     latest = _months_later(today, SUSPENSION_MONTHS)
@@ -315,7 +336,9 @@ async def resume(context: Context, problem: Problem) -> StateLog:
     who = await require(context, problem, "resume")
     log = await moves.move(context, problem, "resume", suspended_until=None, resolve_due=term(context, problem))
     values = named(problem, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
-    await tickets.tell_reporter(context, problem, screen("problem.told.resumed", tickets.talk_button(problem), **values))
+    await tickets.tell_reporter(
+        context, problem, screen("problem.told.resumed", tickets.talk_button(problem), **values)
+    )
     if "scheduler" in who:
         told = screen("ticket.resumed", [Button("button.show", Do.show(problem.id))], **values)
         await tickets.tell_handlers(context, problem, told)
@@ -326,20 +349,25 @@ async def resume(context: Context, problem: Problem) -> StateLog:
 async def resume_due(context: Context, problem_id: str) -> str:
     """The alarm of a suspension: resume the problem when it is still suspended and its review date has come."""
     problem = await context.session.get(Problem, problem_id, with_for_update=True)
-    if problem is None or problem.state != "SUSPENDED" or problem.suspended_until is None or problem.suspended_until > context.now:
+    if (
+        problem is None
+        or problem.state != "SUSPENDED"
+        or problem.suspended_until is None
+        or problem.suspended_until > context.now
+    ):
         return "nothing"
     await resume(context, problem)
     return "resumed"
 
 
-# -- results --------------------------------------------------------------------------------------------------------------
+# -- results --------------------------------------------------------------------------------------------------------
 def missing_characters(result: str) -> int:
     """How many characters a result still needs (domain.md §5: at least ten)."""
     return max(0, RESULT_CHARACTERS - len(result.strip()))
 
 
 async def resolve(context: Context, problem: Problem, result: str) -> StateLog:
-    """Report the result: the reporter is asked both questions, supporters hear it, the public wall shows the masked half.
+    """Report the result: the reporter is asked both questions, supporters hear it, the public wall shows it masked.
 
     From SUBMITTED it accepts at the same time (domain.md §5, 小微问题不出网格).
     """

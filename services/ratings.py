@@ -1,10 +1,12 @@
-"""What the reporter says of a result: two questions, how satisfied and whether it is solved (domain.md §5 Problem, RESOLVED)."""
+"""What the reporter says of a result: how satisfied they are, and whether it is solved (domain.md §5, RESOLVED)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import AnonymousToken, Claim, Evaluation, Problem, ProblemSupporter, StateLog, Task, keyring
 from services import moves, post, problems, tickets
@@ -18,41 +20,51 @@ from texts.screen import Button, Key, Screen, Value, screen
 SECRETARY_AT, MEETING_AT = 2, 3
 
 
-# -- one's own problems, also the anonymous ones of this chat -------------------------------------------------------------
+# -- one's own problems, also the anonymous ones of this chat -------------------------------------------------------
 async def own(context: Context, states: Iterable[str]) -> list[Problem]:
     """The actor's problems in these states, latest first; in a private chat also those reported from it anonymously."""
     wanted = tuple(states)
-    query = sa.select(Problem).where(Problem.state.in_(wanted)).order_by(Problem.submitted_at.desc(), Problem.code.desc())  # type: ignore[attr-defined]
-    found = list(await context.session.scalars(query.where(Problem.reporter_id == context.actor.id))) if context.actor.id else []
+    query = (
+        sa.select(Problem)
+        .where(col(Problem.state).in_(wanted))
+        .order_by(col(Problem.submitted_at).desc(), col(Problem.code).desc())
+    )
+    found: list[Problem] = []
+    if context.actor.id is not None:
+        found += await context.session.scalars(query.where(col(Problem.reporter_id) == context.actor.id))
     if context.chat is not None and context.private:
         sealed = await context.session.execute(
-            query.join(AnonymousToken, AnonymousToken.id == Problem.token_id)  # type: ignore[arg-type]
-            .where(Problem.reporter_id.is_(None))  # type: ignore[union-attr]
-            .add_columns(AnonymousToken.salt, AnonymousToken.chat_hash)  # type: ignore[arg-type]
+            query.join(AnonymousToken, col(AnonymousToken.id) == col(Problem.token_id))
+            .where(col(Problem.reporter_id).is_(None))
+            .add_columns(col(AnonymousToken.salt), col(AnonymousToken.chat_hash))
         )
         chat = context.chat
         found += [one for one, salt, hashed in sealed if hashed == keyring.hash(salt, chat.platform, chat.address)]
     return sorted(found, key=lambda one: (one.submitted_at, one.code), reverse=True)
 
 
-# -- the answers ----------------------------------------------------------------------------------------------------------
+# -- the answers ----------------------------------------------------------------------------------------------------
 async def rate(context: Context, problem: Problem, grade: str, text: str = "", *, spoken: bool = False) -> Screen:
-    """Take the reporter's grade (good, fair, poor); what to show next. Spoken, a plain 满意 means solved too (domain.md §5)."""
+    """Take the reporter's grade (good, fair, poor); what to show next. Spoken, 满意 means solved too (domain.md §5)."""
     if grade not in problem_screens.GRADES:
         raise Refusal("rate.unknown")
     solved = True if spoken and grade == "good" else problem.solved
     return await _answer(context, problem, grade, solved, text, spoken)
 
 
-async def say_solved(context: Context, problem: Problem, solved: bool, text: str = "", *, spoken: bool = False) -> Screen:
+async def say_solved(
+    context: Context, problem: Problem, solved: bool, text: str = "", *, spoken: bool = False
+) -> Screen:
     """Take the reporter's word whether it is solved; what to show next."""
     return await _answer(context, problem, problem.rating, solved, text, spoken)
 
 
-async def _answer(context: Context, problem: Problem, grade: str | None, solved: bool | None, text: str, spoken: bool) -> Screen:
+async def _answer(
+    context: Context, problem: Problem, grade: str | None, solved: bool | None, text: str, spoken: bool
+) -> Screen:
     await _may_rate(context, problem)
     await tickets.seal(context, problem)
-    fields = {"rating": grade, "solved": solved, "rated_at": context.now}
+    fields: dict[str, Any] = {"rating": grade, "solved": solved, "rated_at": context.now}
     await _record(context, problem, grade, solved, text)
     if grade == "poor" or solved is False:
         shown = await _reopen(context, problem, fields, text)
@@ -61,7 +73,9 @@ async def _answer(context: Context, problem: Problem, grade: str | None, solved:
         shown = await _close(context, problem, text)
     else:
         await moves.move(context, problem, "answer", **fields)
-        await set_alarm(context, "rating_expiry", problem.id, context.calendar.due(context.now, problems.EXPIRE_AFTER_WORKDAYS))
+        await set_alarm(
+            context, "rating_expiry", problem.id, context.calendar.due(context.now, problems.EXPIRE_AFTER_WORKDAYS)
+        )
         shown = problem_screens.echo(problem.id, problem.code, problem.result, grade, solved)
     if problem.reporter_id is not None:
         pressed_here = context.chat.id if context.chat is not None and not spoken else None
@@ -71,7 +85,9 @@ async def _answer(context: Context, problem: Problem, grade: str | None, solved:
 
 async def _may_rate(context: Context, problem: Problem) -> None:
     if not await moves.is_reporter(context, problem):
-        supports = await context.session.get(ProblemSupporter, (problem.id, context.actor.id)) if context.actor.id else None
+        supports = (
+            await context.session.get(ProblemSupporter, (problem.id, context.actor.id)) if context.actor.id else None
+        )
         raise Refusal("rate.supporter" if supports else "rate.only_reporter", code=problem.code)
     if problem.state == "CLOSED":
         raise Refusal("rate.closed", code=problem.code)
@@ -81,12 +97,14 @@ async def _may_rate(context: Context, problem: Problem) -> None:
 
 async def _record(context: Context, problem: Problem, grade: str | None, solved: bool | None, text: str) -> None:
     earlier = await context.session.scalar(
-        sa.select(sa.func.count()).select_from(Evaluation).where(Evaluation.target == "problem", Evaluation.target_id == problem.id)  # type: ignore[arg-type]
+        sa.select(sa.func.count())
+        .select_from(Evaluation)
+        .where(col(Evaluation.target) == "problem", col(Evaluation.target_id) == problem.id)
     )
     context.session.add(
         Evaluation(
-            target="problem", target_id=problem.id, rater_id=problem.reporter_id, rater_kind="resident", grade=grade, solved=solved,
-            text=text.strip(), at=context.now, revision=(earlier or 0) + 1,
+            target="problem", target_id=problem.id, rater_id=problem.reporter_id, rater_kind="resident", grade=grade,
+            solved=solved, text=text.strip(), at=context.now, revision=(earlier or 0) + 1,
         )
     )  # fmt: skip
 
@@ -94,7 +112,8 @@ async def _record(context: Context, problem: Problem, grade: str | None, solved:
 def _said(problem: Problem, text: str) -> dict[str, Value]:
     return problems.named(
         problem, grade=Key(f"grade.{problem.rating}") if problem.rating else None,
-        solved=Key("solved.yes" if problem.solved else "solved.no") if problem.solved is not None else None, text=text.strip(),
+        solved=Key("solved.yes" if problem.solved else "solved.no") if problem.solved is not None else None,
+        text=text.strip(),
     )  # fmt: skip
 
 
@@ -111,17 +130,19 @@ async def _close(context: Context, problem: Problem, text: str) -> Screen:
 async def _thank_members(context: Context, problem: Problem) -> None:
     """Whoever worked on a task of the problem hears the thanks."""
     helpers = await context.session.scalars(
-        sa.select(Claim.person_id)  # type: ignore[call-overload]
-        .join(Task, Task.id == Claim.task_id)
-        .where(Task.source == "problem", Task.source_id == problem.id, Claim.state.in_(("DONE", "VERIFIED")))  # type: ignore[attr-defined]
-        .order_by(Claim.claimed_at)
+        sa.select(col(Claim.person_id))
+        .join(Task, col(Task.id) == col(Claim.task_id))
+        .where(
+            col(Task.source) == "problem", col(Task.source_id) == problem.id, col(Claim.state).in_(("DONE", "VERIFIED"))
+        )
+        .order_by(col(Claim.claimed_at))
     )
     thanks = screen("rating.thanks_member", **problems.named(problem, grade=Key(f"grade.{problem.rating}")))
     for person_id in dict.fromkeys(helpers.all()):
         await post.to_person(context, person_id, thanks)
 
 
-async def _reopen(context: Context, problem: Problem, fields: dict[str, object], text: str) -> Screen:
+async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], text: str) -> Screen:
     due = SERVICE_LEVELS[problem.sla].reopen.due(context.calendar, context.now)
     count = problem.reopen_count + 1
     await moves.move(context, problem, "reopen", text.strip(), resolve_due=due, reopen_count=count, **fields)
@@ -130,7 +151,9 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, object],
     look = [Button("button.show", Do.show(problem.id))]
     urgent = problem.sla == "P1"
     others = [person.id for person in await tickets.coordinators(context)]
-    await tickets.tell_handlers(context, problem, screen("rating.told_reopened", look, **values), urgent=urgent, besides=others)
+    await tickets.tell_handlers(
+        context, problem, screen("rating.told_reopened", look, **values), urgent=urgent, besides=others
+    )
     bosses = list(await problems.secretaries(context))
     if count == SECRETARY_AT:
         contact = context.calendar.due(context.now, 1)
@@ -142,7 +165,7 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, object],
     return screen("rating.reopened", tickets.talk_button(problem), code=problem.code, due=due, provisional=provisional)
 
 
-# -- silence --------------------------------------------------------------------------------------------------------------
+# -- silence --------------------------------------------------------------------------------------------------------
 async def remind_due(context: Context, problem_id: str) -> str:
     """Ask once more, two workdays after the result, whoever has not answered."""
     problem = await _silent(context, problem_id, problems.REMIND_AFTER_WORKDAYS)

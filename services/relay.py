@@ -1,10 +1,14 @@
-"""The line between a reporter and the handler: what one writes reaches the other, and neither learns the other's address (domain.md §5, §10)."""
+"""The line between a reporter and the handler: what one writes reaches the other (domain.md §5, §10).
+
+Neither learns the other's address; an anonymous reporter is named to nobody.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlmodel import col
 
-from models import AnonymousToken, OutboxMessage, Problem, ProblemMessage, keyring
+from models import AnonymousToken, Chat, OutboxMessage, Problem, ProblemMessage, keyring
 from services import dialogs, media, moves, tickets
 from services.context import Context, Refusal
 from services.dialogs import Answer
@@ -23,26 +27,27 @@ async def about(context: Context) -> Problem | None:
         return None
     chat = context.chat
     rows = await context.session.execute(
-        sa.select(OutboxMessage.chat_id, OutboxMessage.token_id, OutboxMessage.subject, OutboxMessage.card)  # type: ignore[call-overload]
+        sa.select(*map(col, (OutboxMessage.chat_id, OutboxMessage.token_id, OutboxMessage.subject, OutboxMessage.card)))
         .where(
-            OutboxMessage.message_id == context.reply_to, OutboxMessage.platform == chat.platform, OutboxMessage.bot == chat.bot,
-            OutboxMessage.subject.startswith(_SUBJECT),  # type: ignore[attr-defined]
-            sa.or_(OutboxMessage.chat_id == chat.id, OutboxMessage.chat_id.is_(None)),  # type: ignore[union-attr]
+            col(OutboxMessage.message_id) == context.reply_to,
+            col(OutboxMessage.platform) == chat.platform,
+            col(OutboxMessage.bot) == chat.bot,
+            col(OutboxMessage.subject).startswith(_SUBJECT),
+            sa.or_(col(OutboxMessage.chat_id) == chat.id, col(OutboxMessage.chat_id).is_(None)),
         )
-        .order_by(OutboxMessage.id.desc())  # type: ignore[union-attr]
+        .order_by(col(OutboxMessage.id).desc())
     )  # fmt: skip
     for chat_id, token_id, subject, card in rows:
-        if chat_id is None and not await _is_address(context, token_id):
+        if chat_id is None and not await _is_address(context, chat, token_id):
             continue
         context.facts["to_ticket"] = card.startswith("ticket:")
         return await context.session.get(Problem, subject.removeprefix(_SUBJECT))
     return None
 
 
-async def _is_address(context: Context, token_id: str | None) -> bool:
+async def _is_address(context: Context, chat: Chat, token_id: str | None) -> bool:
     token = await context.session.get(AnonymousToken, token_id) if token_id else None
-    assert context.chat is not None
-    return token is not None and token.chat_hash == keyring.hash(token.salt, context.chat.platform, context.chat.address)
+    return token is not None and token.chat_hash == keyring.hash(token.salt, chat.platform, chat.address)
 
 
 async def may_talk(context: Context, problem: Problem) -> bool:
@@ -51,7 +56,10 @@ async def may_talk(context: Context, problem: Problem) -> bool:
 
 
 async def open_line(context: Context, problem: Problem) -> Answer:
-    """Ask for the words to pass on ([回复]). An anonymous reporter is asked to reply instead: a kept dialog would tie the account to the problem."""
+    """Ask for the words to pass on ([回复]).
+
+    An anonymous reporter is asked to reply instead: a kept dialog would tie the account to the problem.
+    """
     if not await may_talk(context, problem):
         raise Refusal("refused.only.reporter")
     if problem.reporter_id is None and await moves.is_reporter(context, problem):
@@ -76,7 +84,7 @@ async def pass_photo_on(context: Context, problem: Problem, data: bytes, caption
 
 
 async def pass_on(context: Context, problem: Problem, text: str, pictures: tuple[str, ...] = ()) -> Screen:
-    """Carry the text to the other end; what to tell the writer. Raises Refusal: not at an end of this line, or nobody can be reached."""
+    """Carry the text to the other end; what to tell the writer. Raises Refusal: not at an end, or nobody is reached."""
     who = await moves.relations(context, problem)
     on_ticket = bool(context.facts.get("to_ticket")) and "grid_leader" in who
     if "reporter" in who and not on_ticket:
@@ -88,7 +96,9 @@ async def pass_on(context: Context, problem: Problem, text: str, pictures: tuple
 
 async def _to_reporter(context: Context, problem: Problem, text: str, pictures: tuple[str, ...]) -> Screen:
     """From staff: the first relay is the first contact (domain.md §1)."""
-    said = Screen("relay.to_reporter", {"code": problem.code, "text": text}, (tuple(tickets.talk_button(problem)),), pictures)
+    said = Screen(
+        "relay.to_reporter", {"code": problem.code, "text": text}, (tuple(tickets.talk_button(problem)),), pictures
+    )
     urgent = problem.sla == "P1"
     if not await tickets.tell_reporter(context, problem, said, urgent=urgent):
         raise Refusal("relay.unreachable_anonymous" if problem.anonymous else "relay.unreachable", code=problem.code)
@@ -107,7 +117,12 @@ async def _to_handlers(context: Context, problem: Problem, text: str, pictures: 
     person = context.actor.person
     sealed = problem.anonymous or person is None
     writer: Value = Key("ticket.anonymous") if sealed else person.display_name if person else None
-    values: dict[str, Value] = {"code": problem.code, "category": tickets.category(problem), "writer": writer, "text": text}
+    values: dict[str, Value] = {
+        "code": problem.code,
+        "category": tickets.category(problem),
+        "writer": writer,
+        "text": text,
+    }
     said = Screen("relay.to_handler", values, (tuple(tickets.talk_button(problem)),), pictures)
     _keep(context, problem, "in", text, None if problem.anonymous else context.actor.id)
     await tickets.tell(context, problem, await tickets.handlers(context, problem), said, urgent=problem.sla == "P1")

@@ -49,7 +49,7 @@ async def find(context: Context, number: str, lock: bool = False) -> Task:
     )
     if lock:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
-    task = (await context.session.exec(query)).first()
+    task = (await context.session.scalars(query)).first()
     if task is None:
         known = (
             [Key("task.number", {"number": each.number}) for each in await upcoming(context)] if context.private else []
@@ -62,7 +62,7 @@ async def claims_of(context: Context, task: Task, *states: str) -> list[Claim]:
     """The task's claims in these states, in the order they were made."""
     query = select(Claim).where(col(Claim.task_id) == task.id, col(Claim.state).in_(states))
     query = query.order_by(col(Claim.claimed_at), col(Claim.id)).execution_options(populate_existing=True)
-    return list((await context.session.exec(query)).all())
+    return list((await context.session.scalars(query)).all())
 
 
 async def own_claim(context: Context, task: Task) -> Claim | None:
@@ -70,13 +70,13 @@ async def own_claim(context: Context, task: Task) -> Claim | None:
     query = select(Claim).where(
         col(Claim.task_id) == task.id, col(Claim.person_id) == context.actor.id, col(Claim.state).in_(LIVE)
     )
-    return (await context.session.exec(query.execution_options(populate_existing=True))).first()
+    return (await context.session.scalars(query.execution_options(populate_existing=True))).first()
 
 
 async def names(context: Context, claims: list[Claim]) -> dict[str, str]:
     """The claimers' names by person id."""
     query = select(Person).where(col(Person.id).in_([claim.person_id for claim in claims]))
-    return {person.id: person.display_name for person in (await context.session.exec(query)).all()}
+    return {person.id: person.display_name for person in (await context.session.scalars(query)).all()}
 
 
 async def busy_at(context: Context, task: Task) -> bool:
@@ -86,7 +86,7 @@ async def busy_at(context: Context, task: Task) -> bool:
         col(Claim.state).in_(("ACTIVE", "OFFERED", "CHECKED_IN", "DONE")),
         col(Task.id) != task.id,
     )  # fmt: skip
-    others = (await context.session.exec(query)).all()
+    others = (await context.session.scalars(query)).all()
     return any(collide(task.start_at, task.end_at, other.start_at, other.end_at) for other in others)
 
 
@@ -201,7 +201,7 @@ async def upcoming(context: Context) -> list[TaskView]:
         col(Task.state).in_(UNSETTLED),
         col(Task.start_at) > context.now,
     )
-    tasks = (await context.session.exec(query.order_by(col(Task.start_at)).limit(LIST_LENGTH))).all()
+    tasks = (await context.session.scalars(query.order_by(col(Task.start_at)).limit(LIST_LENGTH))).all()
     counts = await _counts(context, [task.id for task in tasks])
     return [_view(context, task, counts.get(task.id, {})) for task in tasks]
 
@@ -211,7 +211,7 @@ async def mine(context: Context) -> list[tuple[TaskView, str]]:
     query = select(Claim, Task).join(Task, col(Task.id) == col(Claim.task_id)).where(
         col(Claim.person_id) == context.actor.id, col(Claim.state).in_(LIVE), col(Task.end_at) > context.now - RECENT
     )  # fmt: skip
-    found = (await context.session.exec(query.order_by(col(Task.start_at).desc()).limit(LIST_LENGTH))).all()
+    found = (await context.session.execute(query.order_by(col(Task.start_at).desc()).limit(LIST_LENGTH))).all()
     counts = await _counts(context, [task.id for _, task in found])
     return [(_view(context, task, counts.get(task.id, {})), claim.state) for claim, task in reversed(found)]
 

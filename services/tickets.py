@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import AnonymousToken, OutboxMessage, Person, Problem, ProblemSupporter
 from models.lifecycle import PROBLEM
@@ -20,7 +21,7 @@ ADDRESS_KEPT = timedelta(days=30)
 COORDINATORS = ("coordinator",)
 STAFF_ROLES = ("grid_leader", "coordinator", "community_clerk", "community_secretary")
 
-# Who looks at a ticket: the end of the card's name and what the viewer is to the problem, in the words of models/lifecycle.py.
+# Who looks at a ticket: the end of the card's name, and what the viewer is to the problem (models/lifecycle.py).
 LEADER, COORDINATOR, STREET = "", ":c", ":s"
 _VIEWS: dict[str, frozenset[str]] = {
     LEADER: frozenset({"grid_leader"}),
@@ -35,7 +36,7 @@ def subject(problem: Problem) -> str:
 
 
 def card(problem: Problem, view: str = LEADER) -> str:
-    """The name of the ticket's living message: one for grid leaders, one for coordinators (":c"), one for the street (":s")."""
+    """The name of the ticket's living message: leaders', coordinators' (":c") or the street's (":s")."""
     return f"ticket:{problem.id}{view}"
 
 
@@ -55,7 +56,7 @@ def state_word(problem: Problem) -> Key:
     return Key(f"state.problem.{problem.state}")
 
 
-# -- the ticket -----------------------------------------------------------------------------------------------------------
+# -- the ticket -----------------------------------------------------------------------------------------------------
 async def ticket(context: Context, problem: Problem, view: str) -> Screen:
     """The ticket as this kind of viewer may see it; the street sees no reporter (domain.md §4)."""
     reporter = None
@@ -64,17 +65,20 @@ async def ticket(context: Context, problem: Problem, view: str) -> Screen:
     handler = await context.session.get(Person, problem.lead_handler_id) if problem.lead_handler_id else None
     in_work = problem.state in ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
     values: dict[str, Value] = {
-        "code": problem.code, "category": category(problem), "sla": Key(f"sla.{problem.sla}"), "state": state_word(problem),
+        "code": problem.code, "category": category(problem), "sla": Key(f"sla.{problem.sla}"),
+        "state": state_word(problem),
         "level": Key(f"level.{problem.level}"),
         "urgent": Key("ticket.urgent") if problem.sla == "P1" and in_work else None,
         "place": problem.place_name, "detail": problem.place_detail if view != STREET else "",
-        "grid": context.ground.grid_name(problem.grid_code), "text": problem.text if view != STREET else problem.text_public,
+        "grid": context.ground.grid_name(problem.grid_code),
+        "text": problem.text if view != STREET else problem.text_public,
         "reporter": Key("ticket.anonymous") if problem.anonymous else reporter.display_name if reporter else None,
         "phone": reporter.phone if reporter else None,
         "contact_due": problem.contact_due if in_work and problem.first_contact_at is None else None,
         "resolve_due": problem.resolve_due if in_work else None,
         "provisional": provisional(context, problem.contact_due, problem.resolve_due) if in_work else None,
-        "handler": handler.display_name if handler else None, "until": problem.suspended_until if problem.state == "SUSPENDED" else None,
+        "handler": handler.display_name if handler else None,
+        "until": problem.suspended_until if problem.state == "SUSPENDED" else None,
         "result": problem_screens.end_mark(problem.result) if problem.state in ("RESOLVED", "CLOSED") else None,
     }  # fmt: skip
     pictures = await media.of(context, subject(problem)) if view != STREET else ()
@@ -92,7 +96,7 @@ def _events(problem: Problem, relations: Iterable[str]) -> list[str]:
             continue
         if move.event == "return" and not (above_grid and problem.grid_code and problem.returned_at is None):
             continue
-        if move.event == "contact" and (problem.first_contact_at is not None or problem.state == "RESOLVED"):
+        if move.event == "contact" and (problem.first_contact_at or problem.state not in ("ACCEPTED", "IN_PROGRESS")):
             continue
         found.append(move.event)
     return found
@@ -108,12 +112,14 @@ async def show(context: Context, problem: Problem) -> tuple[Screen, str]:
 async def refresh(context: Context, problem: Problem) -> None:
     """Make every ticket of the problem, wherever it stands, read as the problem now is."""
     for view in _VIEWS:
-        held = await context.session.scalar(sa.select(OutboxMessage.id).where(OutboxMessage.card == card(problem, view)).limit(1))  # type: ignore[call-overload]
+        held = await context.session.scalar(
+            sa.select(col(OutboxMessage.id)).where(col(OutboxMessage.card) == card(problem, view)).limit(1)
+        )
         if held is not None:
             await post.edit_card(context, card(problem, view), await ticket(context, problem, view))
 
 
-# -- who they are ---------------------------------------------------------------------------------------------------------
+# -- who they are ---------------------------------------------------------------------------------------------------
 async def coordinators(context: Context) -> list[Person]:
     """The community's coordinators; the secretary where there is none."""
     return await persons_with(context, *COORDINATORS) or await persons_with(context, "community_secretary")
@@ -134,15 +140,16 @@ async def handlers(context: Context, problem: Problem) -> list[str]:
     if problem.lead_handler_id is not None:
         grants = await roles_of(context.session, problem.lead_handler_id, context.now)
         if any(
-            grant.role in STAFF_ROLES and (grant.role != "grid_leader" or grant.grid in (None, problem.grid_code)) for grant in grants
+            grant.role in STAFF_ROLES and (grant.role != "grid_leader" or grant.grid in (None, problem.grid_code))
+            for grant in grants
         ):
             return [problem.lead_handler_id]
     return [person.id for person in await owners(context, problem)]
 
 
-# -- telling them ---------------------------------------------------------------------------------------------------------
+# -- telling them ---------------------------------------------------------------------------------------------------
 async def announce(context: Context, problem: Problem) -> None:
-    """Give the new problem's ticket to its owners, one private push each; a P1 also at once to coordinators and duty (domain.md §7)."""
+    """Give the new problem's ticket to its owners, one push each; a P1 at once, to coordinators and duty too (§7)."""
     urgent = problem.sla == "P1"
     receivers = await owners(context, problem)
     if urgent:
@@ -155,7 +162,9 @@ async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[s
     for person_id in dict.fromkeys(person_ids):
         view = await _view_of(context, problem, person_id)
         shown = await ticket(context, problem, view)
-        await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent)
+        await post.to_person(
+            context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent
+        )
 
 
 async def _view_of(context: Context, problem: Problem, person_id: str) -> str:
@@ -165,12 +174,16 @@ async def _view_of(context: Context, problem: Problem, person_id: str) -> str:
     return LEADER if roles & {"grid_leader", "duty"} else STREET
 
 
-async def tell_handlers(context: Context, problem: Problem, shown: Screen, *, urgent: bool = False, besides: Iterable[str] = ()) -> None:
+async def tell_handlers(
+    context: Context, problem: Problem, shown: Screen, *, urgent: bool = False, besides: Iterable[str] = ()
+) -> None:
     """A message to those who handle the problem, and to `besides`; not to the one who acts."""
     await tell(context, problem, [*await handlers(context, problem), *besides], shown, urgent=urgent)
 
 
-async def tell(context: Context, problem: Problem, person_ids: Iterable[str], shown: Screen, *, urgent: bool = False) -> None:
+async def tell(
+    context: Context, problem: Problem, person_ids: Iterable[str], shown: Screen, *, urgent: bool = False
+) -> None:
     """A private message about the problem to each of these once; not to the one who acts."""
     for person_id in dict.fromkeys(person_ids):
         if person_id != context.actor.id:
@@ -188,13 +201,18 @@ async def tell_reporter(
         return row is not None
     if problem.token_id is None:
         return False
-    return await post.to_token(context, problem.token_id, shown, subject=subject(problem), answer=answer or urgent) is not None
+    return (
+        await post.to_token(context, problem.token_id, shown, subject=subject(problem), answer=answer or urgent)
+        is not None
+    )
 
 
 async def tell_supporters(context: Context, problem: Problem, shown: Screen) -> None:
-    """A message to all who have the same problem: supporters, and the anonymous reporters of problems merged into it."""
+    """A message to all with the same problem: supporters, and the anonymous reporters of problems merged into it."""
     told = await context.session.scalars(
-        sa.select(ProblemSupporter.person_id).where(ProblemSupporter.problem_id == problem.id).order_by(ProblemSupporter.at)  # type: ignore[arg-type,call-overload]
+        sa.select(col(ProblemSupporter.person_id))
+        .where(col(ProblemSupporter.problem_id) == problem.id)
+        .order_by(col(ProblemSupporter.at))
     )
     for person_id in told.all():
         if person_id not in (context.actor.id, problem.reporter_id):
@@ -209,15 +227,21 @@ async def merged_children(context: Context, problem: Problem) -> list[Problem]:
     found: list[Problem] = []
     parents = [problem.id]
     while parents:
-        children = list(await context.session.scalars(sa.select(Problem).where(Problem.merged_into_id.in_(parents))))  # type: ignore[union-attr]
+        children = list(
+            await context.session.scalars(sa.select(Problem).where(col(Problem.merged_into_id).in_(parents)))
+        )
         parents = [child.id for child in children]
         found += children
     return found
 
 
 async def keep_addresses(context: Context, problem: Problem) -> None:
-    """Set when the sealed addresses that hear about this problem are destroyed: 30 days after closing, never while it is open."""
-    until = None if problem.state in (*PROBLEM.open, "MERGED") or problem.closed_at is None else problem.closed_at + ADDRESS_KEPT
+    """Set when the sealed addresses that hear of this problem are destroyed: 30 days after closing, never before."""
+    until = (
+        None
+        if problem.state in (*PROBLEM.open, "MERGED") or problem.closed_at is None
+        else problem.closed_at + ADDRESS_KEPT
+    )
     for one in (problem, *await merged_children(context, problem)):
         if one.token_id is not None and (token := await context.session.get(AnonymousToken, one.token_id)) is not None:
             token.purge_at = until
@@ -237,4 +261,3 @@ async def seal(context: Context, problem: Problem) -> None:
 def talk_button(problem: Problem) -> list[Button]:
     """The button that answers a message about the problem."""
     return [Button("button.reply", Do.talk(problem.id))]
-

@@ -29,6 +29,8 @@ _FAINTEST_GUESS = 0.15
 _PROBLEM = 0.4
 _SURE_PROBLEM = 0.8
 _URGENT_WEIGHT = 0.9
+_FEARED_WEIGHT = 0.4
+_HINT = 0.2
 _OTHER = "J09"
 _SECTIONS = (
     "categories",
@@ -37,6 +39,7 @@ _SECTIONS = (
     "homophones",
     "concepts",
     "rules",
+    "hints",
     "urgent",
     "urgent_guards",
     "chatter",
@@ -47,6 +50,7 @@ _CLASSES = ("P1", "P2", "P3", "P4", "P5")
 _NEAR = 10
 _FAR_SHARE = 0.75
 _RIVAL_FROM = 0.6
+_LATE = 0.1
 _WINDOW = 20
 _CLAUSE_END = re.compile(r"[,。!?;、\n]")
 _CHINESE = r"\u3400-\u9fff"
@@ -129,6 +133,7 @@ class Lexicon:
     spelling: Mapping[str, str]
     slips: re.Pattern[str]
     concepts: Mapping[str, re.Pattern[str]]
+    hints: Mapping[str, re.Pattern[str]]
     rules: tuple[_Rule, ...]
     alarms: tuple[_Alarm, ...]
     guards: Mapping[str, re.Pattern[str]]
@@ -143,13 +148,13 @@ def understand(text: str) -> Understanding:
     lexicon = _lexicon()
     folded = _fold(text, lexicon)
     scores = _scores(folded, lexicon)
-    alarm = _alarm(folded, lexicon)
-    if alarm is None and scores:
+    alarm, feared = _alarm(folded, lexicon)
+    if alarm is None:
         alarm = _dangerous_matter(folded, scores, lexicon)
-    if alarm is not None:
-        category, _ = alarm
-        scores[category] = 1 - (1 - scores.get(category, 0.0)) * (1 - _URGENT_WEIGHT)
-    guesses = _guesses(scores)
+    for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT)):
+        if category is not None:
+            scores[category] = 1 - (1 - scores.get(category, 0.0)) * (1 - weight)
+    guesses = _with_hints(folded, _guesses(scores), lexicon)
     kind = _kind(folded, guesses, alarm is not None, lexicon)
     return Understanding(
         kind=kind,
@@ -196,7 +201,7 @@ def urgent_category(text: str) -> str | None:
     """Return the category of an urgent sentence, J09 where its danger has none; None when it is not urgent."""
     lexicon = _lexicon()
     folded = _fold(text, lexicon)
-    alarm = _alarm(folded, lexicon) or _dangerous_matter(folded, _scores(folded, lexicon), lexicon)
+    alarm = _alarm(folded, lexicon)[0] or _dangerous_matter(folded, _scores(folded, lexicon), lexicon)
     return alarm[0] if alarm else None
 
 
@@ -227,6 +232,7 @@ def _scores(folded: str, lexicon: Lexicon) -> dict[str, float]:
             _gap(found(one), found(other)) > _NEAR for one, other in zip(rule.needed, rule.needed[1:], strict=False)
         ):
             weight *= _FAR_SHARE
+        weight *= 1 - _LATE * found(rule.needed[0])[0][0] / len(folded)
         doubts[rule.category] = doubts.get(rule.category, 1.0) * (1 - weight)
     return {category: 1 - doubt for category, doubt in doubts.items()}
 
@@ -250,17 +256,29 @@ def _guesses(scores: Mapping[str, float]) -> tuple[Guess, ...]:
     return tuple(guesses)
 
 
-def _alarm(folded: str, lexicon: Lexicon) -> tuple[str, str] | None:
-    """Return the category and the words of the first danger that is meant; None when there is none."""
+def _with_hints(folded: str, guesses: tuple[Guess, ...], lexicon: Lexicon) -> tuple[Guess, ...]:
+    """Return the guesses, filled up with hinted categories where no rule was sure enough for a problem."""
+    if guesses and guesses[0].confidence >= _PROBLEM:
+        return guesses
+    known = {guess.code for guess in guesses}
+    hits = {code: len(hint.findall(folded)) for code, hint in lexicon.hints.items() if code not in known}
+    hinted = sorted((code for code, count in hits.items() if count), key=lambda code: (-hits[code], code))
+    return (*guesses, *(Guess(code, _HINT) for code in hinted))[:_MOST_GUESSES]
+
+
+def _alarm(folded: str, lexicon: Lexicon) -> tuple[tuple[str, str] | None, str | None]:
+    """Return the category and words of the first danger that is meant, or None, and the category of one only feared."""
+    feared = None
     if _only_spoken_of(folded, lexicon):
-        return None
+        return None, None
     for alarm in lexicon.alarms:
         if alarm.unless is not None and alarm.unless.search(folded):
             continue
         for hit in alarm.pattern.finditer(folded):
             if not _denied(folded, hit.start(), hit.end(), lexicon):
-                return alarm.category, hit[0]
-    return None
+                return (alarm.category, hit[0]), None
+            feared = feared or alarm.category
+    return None, feared
 
 
 def _only_spoken_of(folded: str, lexicon: Lexicon) -> bool:
@@ -306,18 +324,22 @@ def _kind(
     """Return whether there is something to open, something to ask about, or nothing."""
     chatter = lexicon.chatter
     weight = guesses[0].confidence if guesses else 0.0
+    sensible = weight > _HINT or chatter["sense"].search(folded)
     if urgent:
         return "problem"
-    if not chatter["only"].sub("", re.sub(r"[\W_]|\d", "", folded)) or not chatter["sense"].search(folded):
+    if not chatter["only"].sub("", re.sub(r"[\W_]|\d", "", folded)) or not sensible:
         return "chatter"
     if not chatter["still"].search(folded):
         if chatter["solved"].search(folded) or chatter["advert"].search(folded):
             return "chatter"
-        if weight < _SURE_PROBLEM and (chatter["talk"].search(folded) or chatter["praise"].search(folded)):
+        small_talk = chatter["talk"].search(folded) or chatter["praise"].search(folded)
+        if small_talk and weight < _SURE_PROBLEM and not chatter["trouble"].search(folded):
             return "chatter"
     if weight >= _PROBLEM:
         return "problem"
-    return "chatter" if chatter["talk"].search(folded) else "unclear"
+    if chatter["talk"].search(folded):
+        return "chatter"
+    return "problem" if guesses and chatter["matter"].search(folded) else "unclear"
 
 
 def _marks(folded: str, lexicon: Lexicon) -> tuple[frozenset[str], ...]:
@@ -368,6 +390,7 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
         spelling=spelling,
         slips=_any_of(spelling),
         concepts=concepts,
+        hints={code: _compile(f"hint {code}", hint) for code, hint in data["hints"].items()},
         rules=rules,
         alarms=tuple(_read_alarm(entry, known) for entry in data["urgent"]),
         guards={name: _compile(f"urgent_guards {name}", value) for name, value in data["urgent_guards"].items()},

@@ -81,7 +81,7 @@ async def verify(context: Context, claim_id: str) -> Verified:
 
 async def _credit(context: Context, claim: Claim) -> None:
     query = select(PartyMember).where(col(PartyMember.person_id) == claim.person_id).with_for_update(key_share=True)
-    member = (await context.session.exec(query.execution_options(populate_existing=True))).first()
+    member = (await context.session.scalars(query.execution_options(populate_existing=True))).first()
     if member is not None:
         member.services += 1
         member.hours += claim.hours or 0.0
@@ -95,7 +95,7 @@ async def verify_alone(context: Context, claim_id: str) -> None:
         col(CheckIn.claim_id) == claim_id, col(CheckIn.kind) == "in", col(CheckIn.verdict) == "VALID",
         col(CheckIn.method).in_(("location", "code")),
     )  # fmt: skip
-    proved = (await context.session.exec(query)).first() is not None
+    proved = (await context.session.scalars(query)).first() is not None
     if claim is not None and claim.state == "DONE" and not claim.flagged and proved:
         await verify(context, claim_id)
 
@@ -190,7 +190,7 @@ async def _keep(context: Context, task: Task, kind: str, grade: str, rater_id: s
     query = select(func.count()).select_from(Evaluation).where(
         col(Evaluation.target) == "task", col(Evaluation.target_id) == task.id, col(Evaluation.rater_kind) == kind
     )  # fmt: skip
-    revision = (await context.session.exec(query)).one() + 1
+    revision = (await context.session.scalars(query)).one() + 1
     context.session.add(
         Evaluation(
             target="task",

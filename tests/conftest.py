@@ -1,3 +1,71 @@
 """Fixtures for every test."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if TYPE_CHECKING:
+    from faults import Machine
+    from world import World
+
 pytest_plugins = ["databases"]
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator["World"]:
+    """The real application with the demo community, on both kinds of database."""
+    from world import made_world
+
+    async with made_world(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def world_sqlite(databases, tmp_path: Path) -> AsyncIterator["World"]:
+    """The same on SQLite alone: for conversations, whose rules are tested on both databases elsewhere."""
+    from world import made_world
+
+    with databases.fresh("sqlite") as url:
+        async with made_world(url, tmp_path) as made:
+            yield made
+
+
+@pytest.fixture
+async def machine(database_url: str) -> AsyncIterator["Machine"]:
+    """Inbox, turns and relay alone, with one handler that echoes."""
+    from faults import machines
+
+    async with machines(database_url) as made:
+        yield made[0]
+
+
+@pytest.fixture
+async def two_machines(database_url: str) -> AsyncIterator[list["Machine"]]:
+    """The machines of two processes on one database."""
+    from faults import machines
+
+    async with machines(database_url, 2) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def demo_site(tmp_path_factory):
+    """The address of the whole service in demo mode, as `python -m bot run` starts it, in a process of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "SYSTEMROOT")}
+    environment |= {"DATABASE_URL": f"sqlite+aiosqlite:///{folder}/linshao.db", "DATA_DIR": str(folder), "HTTP_PORT": "0"}
+    command = [sys.executable, "-m", "bot", "run"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        assert "http://" in line, f"the service did not start: {line!r}"
+        yield line.rpartition(" ")[2].strip()
+        process.terminate()
+        process.wait(20)

@@ -247,6 +247,24 @@ async def test_an_unanswered_message_goes_again_under_its_id(context: BrowserCon
     assert socket.sent[0] == socket.sent[1]
 
 
+async def test_what_arrives_while_the_history_is_read_is_kept(context: BrowserContext) -> None:
+    page, socket = await open_as(context, "R101")
+
+    async def say_meanwhile(route: Route) -> None:
+        answer = await route.fetch()
+        socket.say(type="message", chat="private", message="m9001", text="路上来的")
+        socket.say(type="edit", chat="private", message="m9001", text="路上又改了")
+        await expect(page.locator(f"{PRIVATE} [data-message=m9001]")).to_contain_text("路上又改了")
+        await route.fulfill(response=answer)
+
+    await page.route(re.compile(r"/demo/history\?.*private"), say_meanwhile)
+    # Done: the page reads the history to learn the message's number.
+    await say(page, "帮助")
+    await expect(page.locator(f"{PRIVATE} .row[data-side=own] .reply-button")).to_have_count(1)
+    await expect(page.locator(f"{PRIVATE} [data-message=m9001]")).to_have_count(1)
+    await expect(page.locator(f"{PRIVATE} [data-message=m9001]")).to_contain_text("路上又改了")
+
+
 async def test_a_refused_message_says_why_and_can_be_sent_again(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     socket.answer = lambda frame: {"type": "error", "id": frame["id"], "text": "服务暂时忙"}

@@ -558,9 +558,11 @@ async def test_polling_loses_nothing_while_the_database_is_down(telegram, clock,
             raise StorageDown
         await stored(arrival)
 
-    async with made(telegram, clock) as platform:
-        await platform.start(receive)
-        await telegram.delivered()
+    with structlog.testing.capture_logs() as logs:
+        async with made(telegram, clock) as platform:
+            await platform.start(receive)
+            await telegram.delivered()
+    assert [entry["log_level"] for entry in logs if entry["log_level"] != "info"] == ["warning"] * 3
     assert set(stored.stored) == set(ids)
     assert clock.waits == [1.0, 2.0, 3.0]
 

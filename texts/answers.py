@@ -14,7 +14,9 @@ def _words() -> dict[str, tuple[tuple[str, str], ...]]:
     data = tomllib.loads((Path(__file__).parent / "answers.toml").read_text("utf-8"))
     return {
         subject: tuple(
-            sorted(((word, meaning) for meaning, words in table.items() for word in words), key=lambda pair: -len(pair[0]))
+            sorted(
+                ((word, meaning) for meaning, words in table.items() for word in words), key=lambda pair: -len(pair[0])
+            )
         )
         for subject, table in data.items()
     }

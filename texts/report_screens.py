@@ -12,7 +12,7 @@ COMMON = ("B01", "B02", "E01", "A04", "A02", "D01", "F01", "C01")
 GROUPS = ("A", "B", "C", "D", "E", "F", "G", "H", "I", "J")
 
 
-def confirm(draft_id: str, data: Mapping[str, Any], grid: str) -> Screen:
+def confirm(draft_id: str, data: Mapping[str, Any], grid: str, community: str) -> Screen:
     """The card that is checked before 提交: what, which category, where, photos; with the privacy notice."""
     anonymous = bool(data.get("anonymous"))
     buttons = [Button("report.submit_anonymous", Do.anonymous(draft_id))] if anonymous else [Button("report.submit", Do.submit(draft_id))]
@@ -28,7 +28,7 @@ def confirm(draft_id: str, data: Mapping[str, Any], grid: str) -> Screen:
         {
             "text": data.get("text") or Key("report.recording"), "category": Key(f"category.{data['category']}"),
             "place": _place(data), "grid": grid or Key("report.no_grid"), "photos": data.get("photos") or None,
-            "outside": Key("report.outside") if data.get("outside") else None,
+            "outside": _outside(data, community),
         },
         rows(buttons),
     )  # fmt: skip
@@ -38,6 +38,16 @@ def _place(data: Mapping[str, Any]) -> Any:
     if data.get("place"):
         return f"{data['place']}{data.get('detail', '')}"
     return data.get("detail") or (Key("report.shared_point") if data.get("lat") is not None else Key("report.no_place"))
+
+
+def _outside(data: Mapping[str, Any], community: str) -> Key | None:
+    return Key("report.outside", {"community": community}) if data.get("outside") else None
+
+
+def place_kept(data: Mapping[str, Any], grid: str, community: str) -> Screen:
+    """A location came first: where it is; what is it about?"""
+    values = {"place": data.get("place") or Key("report.shared_point"), "grid": grid or Key("report.no_grid"), "outside": _outside(data, community)}
+    return Screen("report.place_kept", values)
 
 
 def choose_category(draft_id: str, codes: Sequence[str], key: str = "report.choose_category") -> Screen:

@@ -280,7 +280,7 @@ class LocalPlatform:
                 raw |= await self._pressed(address, frame)
             case "location":
                 raw |= _location(frame)
-                shown = {"text": "", "location": {"lat": raw["lat"], "lon": raw["lon"]}}
+                shown = {"text": "", "location": {name: raw[name] for name in ("lat", "lon", "accuracy", "forwarded")}}
             case "photo" | "voice":
                 raw["file"], shown = await _file(frame)
                 raw |= {"caption": str(frame.get("caption", ""))[:MOST_TEXT], "album": str(frame.get("album", ""))}

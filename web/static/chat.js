@@ -107,14 +107,14 @@ async function synchronise() {
 }
 
 async function loadHistory(chat) {
-  const arrived = (chat.arrived = []);
+  const arrived = chat.collect();
   try {
     const address = `/demo/history?persona=${encodeURIComponent(persona)}&chat=${encodeURIComponent(chat.key)}`;
     chat.takeHistory(await json(address), arrived);
   } catch {
     chat.failed = !chat.loaded;
   } finally {
-    if (chat.arrived === arrived) chat.arrived = null;
+    chat.collectors.delete(arrived);
   }
   paneOf(chat)?.refresh();
 }

@@ -29,7 +29,7 @@ export class Chat {
     this.failed = false;
     this.photos = [];
     this.replyTo = null;
-    this.arrived = null;
+    this.collectors = new Set();
   }
 
   get draft() {
@@ -54,9 +54,26 @@ export class Chat {
     this.items.push({ key: item.local, own: true, from: this.persona, state: "sending", ...item });
   }
 
-  /** A `message` frame. True when it was new to this chat. */
+  /** Note from now on what arrives: for `takeHistory`, while the history is being read. */
+  collect() {
+    const arrived = [];
+    this.collectors.add(arrived);
+    return arrived;
+  }
+
+  /** A `message` frame. True when it was new to this chat and another's. */
   receive(frame) {
-    this.arrived?.push(frame);
+    for (const arrived of this.collectors) arrived.push(frame);
+    return this.#add(frame);
+  }
+
+  /** An `edit` frame. The item that it changed, if it is here. */
+  edit(frame) {
+    for (const arrived of this.collectors) arrived.push(frame);
+    return this.#change(frame);
+  }
+
+  #add(frame) {
     const known = this.find(frame.message);
     if (known) {
       Object.assign(known, frame);
@@ -69,9 +86,7 @@ export class Chat {
     return !own;
   }
 
-  /** An `edit` frame. The item that it changed, if it is here. */
-  edit(frame) {
-    this.arrived?.push(frame);
+  #change(frame) {
     const item = this.find(frame.message);
     if (!item) return null;
     for (const field of ["text", "buttons", "photo", "document"]) delete item[field];
@@ -96,8 +111,10 @@ export class Chat {
     const since = new Set(arrived.map((frame) => frame.message));
     const stays = (item) => since.has(item.message) || (item.local && !item.message && item.state !== "done");
     this.items = [...next, ...this.items.filter((item) => !present.has(item) && stays(item))];
-    for (const frame of arrived) if (frame.type === "edit") this.edit(frame);
-    for (const frame of arrived) if (frame.type === "message") this.receive(frame);
+    for (const frame of arrived) {
+      if (frame.type === "edit") this.#change(frame);
+      else this.#add(frame);
+    }
     this.loaded = true;
     this.failed = false;
   }
