@@ -18,10 +18,9 @@ async def run(settings: Settings, _arguments: argparse.Namespace) -> int:
 
     set_up_logging(settings)
     application = Application(settings)
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, application.stopped.set)
     try:
         await application.start()
     except OSError as error:
@@ -31,8 +30,11 @@ async def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     address = settings.PUBLIC_URL or f"http://{settings.HTTP_HOST}:{application.port}"
     kind = "demo mode, web chat" if application.demo else "serving"
     print(f"Linshao 邻哨 is running ({kind}): {address}", flush=True)
-    await stop.wait()
+    await application.stopped.wait()
     await application.stop()
+    if application.refused:
+        print(f"stopped: {application.refused}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -116,8 +118,8 @@ def main() -> int:
             import uvloop
 
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(arguments.command(settings, arguments))
-        return asyncio.run(arguments.command(settings, arguments))
+                return int(runner.run(arguments.command(settings, arguments)))
+        return int(asyncio.run(arguments.command(settings, arguments)))
     except KeyboardInterrupt:
         return 130
 

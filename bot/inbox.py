@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -53,12 +54,13 @@ class Inbox:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             failure = await self._take(batch)
-            if failure is not None and not isinstance(failure, StorageDown) and len(batch) > 1:
-                # One of them cannot be stored: the others do not suffer for it.
-                for waiting in batch:
-                    _refuse([waiting], await self._take([waiting]))
-            else:
+            if isinstance(failure, StorageDown):
                 _refuse(batch, failure)
+            elif failure is not None:
+                # One of them cannot be stored as it is: the others do not suffer for it.
+                for waiting in batch:
+                    waiting.values["raw"] = _without_half_signs(waiting.values["raw"])
+                    _refuse([waiting], await self._take([waiting]))
 
     async def _take(self, batch: list[_Waiting]) -> Exception | None:
         """Store a batch in one commit and tell those who wait; what went wrong when it was not stored."""
@@ -100,6 +102,14 @@ class Inbox:
         if self._flushing is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flushing
+
+
+def _without_half_signs(raw: object) -> object:
+    """The same without halves of surrogate pairs, which JSON can carry and UTF-8 cannot: as it was it could never be stored."""
+    try:
+        return json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
+    except (TypeError, ValueError):
+        return raw
 
 
 def _refuse(batch: list[_Waiting], failure: Exception | None) -> None:

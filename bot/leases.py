@@ -15,13 +15,22 @@ from models.database import Database
 
 SECONDS = 15.0
 
+_OURS: set[str] = set()
+
+
+def new_owner() -> str:
+    """A name for one holder in this process: host, process, boot. What it held may be taken over once the process is dead."""
+    name = f"{socket.gethostname()}|{os.getpid()}|{secrets.token_hex(6)}"
+    _OURS.add(name)
+    return name
+
 
 class Leases:
     """This process's leases. The owner's name says host, process and boot, so a dead owner on this host is replaced at once."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.owner = f"{socket.gethostname()}|{os.getpid()}|{secrets.token_hex(6)}"
+        self.owner = new_owner()
 
     async def hold(self, name: str) -> bool:
         """Take or renew the lease; whether this process holds it for the next 15 seconds."""
@@ -33,7 +42,7 @@ class Leases:
                 dialect.insert(table).values(name=name, owner="", token=0, until=0.0).on_conflict_do_nothing()
             )
             row = (await connection.execute(sa.select(table).where(table.c.name == name).with_for_update())).one()
-            if row.owner != self.owner and row.until > now and not _dead(row.owner):
+            if row.owner != self.owner and row.until > now and not is_dead(row.owner):
                 return False
             token = row.token + (row.owner != self.owner)
             await connection.execute(
@@ -50,13 +59,13 @@ class Leases:
             )
 
 
-def _dead(owner: str) -> bool:
-    host, _, rest = owner.partition("|")
-    pid = rest.partition("|")[0]
+def is_dead(owner: str) -> bool:
+    """Whether this owner (a name of `new_owner`, with or without something after a further |) ran on this host and is gone."""
+    host, pid, boot = [*owner.split("|"), "", "", ""][:3]
     if host != socket.gethostname() or not pid.isdecimal():
         return False
-    if int(pid) == os.getpid():
-        return False
+    if int(pid) == os.getpid():  # an earlier life may have had the same number: in a container it always has
+        return f"{host}|{pid}|{boot}" not in _OURS
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ from bot.demo import DemoDesk
 from bot.inbox import Inbox
 from bot.leases import Leases
 from bot.outbox import Relay
-from bot.platforms.base import Arrival, Platform
+from bot.platforms.base import Arrival, Platform, Refused
 from bot.platforms.local import LocalPlatform
 from bot.settings import Settings
 from bot.turn import Turns
@@ -54,6 +55,8 @@ class Application:
         self._tasks: list[asyncio.Task[None]] = []
         self._site: web.AppRunner | None = None
         self.port = 0
+        self.refused = ""
+        self.stopped = asyncio.Event()
         for platform in self._configured() if platforms is None else platforms:
             self._add(platform)
         if settings.demo and self.local is not None:
@@ -122,7 +125,12 @@ class Application:
             while not await self.leases.hold(f"poll:{key[0]}:{key[1]}"):
                 await asyncio.sleep(2.0)
             self._tasks.append(asyncio.create_task(self._keep_lease(f"poll:{key[0]}:{key[1]}")))
-        await platform.start(receive)  # type: ignore[arg-type]
+        try:
+            await platform.start(receive)  # type: ignore[arg-type]
+        except Refused as error:
+            log.error("platform.refused", platform=key[0], reason=str(error))
+            self.refused = str(error)
+            self.stopped.set()
 
     async def _keep_lease(self, name: str) -> None:
         while True:
@@ -197,12 +205,12 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     for name in ("httpx", "httpcore", "telegram", "aiohttp.access", "apscheduler", "alembic", "aiosqlite", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.LOG_FORMAT == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.LOG_FORMAT == "json" else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info, renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(__import__("sys").stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )  # fmt: skip

@@ -44,7 +44,7 @@ async def _bot_name(settings: Settings) -> str:
         return ""
     from bot.platforms.telegram import bot_name
 
-    return await bot_name(settings.TELEGRAM_BOT_TOKEN.get_secret_value(), settings.TELEGRAM_API_URL)
+    return str(await bot_name(settings.TELEGRAM_BOT_TOKEN.get_secret_value(), settings.TELEGRAM_API_URL))
 
 
 async def examine(settings: Settings, retry: bool = False) -> int:

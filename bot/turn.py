@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,9 +21,10 @@ from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.events import Event, Moved, Photo, Press, Text, Voice
+from bot.leases import is_dead, new_owner
 from bot.platforms.base import NotSent, Platform, Refused
 from bot.router import KEEP, Reply, Router
-from models import Conversation, Draft, InboxMessage, OutboxMessage
+from models import Conversation, Draft, InboxMessage, OutboxMessage, keyring
 from models.database import STORAGE_ERRORS, Database, describe, session_on
 from services import identity, photos
 from services.clock import Clock
@@ -35,6 +38,8 @@ ATTEMPTS = 3
 BATCH = 32
 BACKOFF = (0.0, 0.2, 1.0, 3.0)
 VOICE_BYTES = 10 * 1024 * 1024
+LOOK_SECONDS = 5.0
+LAST_SECONDS = 10.0
 
 log = structlog.get_logger("turn")
 
@@ -50,7 +55,7 @@ class Row:
     id: int
     platform: str
     bot: str
-    raw: Any
+    raw: bytes | None
     attempts: int
     token: str
 
@@ -67,18 +72,23 @@ class Turns:
         self.on_posted: Callable[[Sequence[OutboxMessage]], None] = lambda rows: None
         self.wake = asyncio.Event()
         self._finished: dict[int, list[asyncio.Future[list[int]]]] = {}
+        self.owner = new_owner()
         self._working = asyncio.Lock()
+        self._fetching: dict[int, asyncio.Task[None]] = {}
+        self._owed: list[tuple[Row, str]] = []
+        self._next_look = 0.0
         self._stopping = False
 
     # -- waiting for a turn -----------------------------------------------------------------------------------
     async def finished(self, inbox_id: int) -> list[int]:
-        """Wait until this row's turn is over (done or put aside); the ids of the outbox rows it posted, as far as this process ran it."""
+        """Wait until this row's turn is over (done or put aside); the ids of the outbox rows it posted."""
         future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self._finished.setdefault(inbox_id, []).append(future)
         async with self.database.connection() as connection:
             state = (await connection.execute(sa.select(_INBOX.c.state).where(_INBOX.c.id == inbox_id))).scalar()
-        if state in ("done", "quarantined") and not future.done():
-            future.set_result([])
+            if state in ("done", "quarantined"):
+                causes = sa.select(_OUTBOX.c.id).where(_OUTBOX.c.cause.in_((f"in:{inbox_id}", f"sorry:{inbox_id}")))
+                self._over(inbox_id, list((await connection.execute(causes)).scalars()))
         return await future
 
     def _over(self, inbox_id: int, posted: list[int]) -> None:
@@ -93,6 +103,7 @@ class Turns:
             rest = 0.0
             async with self._working:
                 try:
+                    await self._look_after()
                     rows = await self.claim()
                     if rows:
                         await self.run_rows(rows)
@@ -101,6 +112,9 @@ class Turns:
                 except STORAGE_ERRORS as error:
                     log.warning("inbox.unreachable", error=describe(error))
                     rest = 1.0
+                except Exception as error:  # whatever it is, the next person's message must still be read
+                    log.error("inbox.failed", error=describe(error), exc_info=_safe_trace(error))
+                    rest = 1.0
             if rest:
                 await _wait(self.wake, rest)
 
@@ -108,6 +122,8 @@ class Turns:
     async def paused(self) -> AsyncIterator[None]:
         """No turn runs during the block."""
         async with self._working:
+            if self._fetching:
+                await asyncio.wait(self._fetching.values())
             yield
 
     def forget(self) -> None:
@@ -119,11 +135,31 @@ class Turns:
         """Take no more; wait for what is in flight."""
         self._stopping = True
         self.wake.set()
+        async with self._working:
+            if self._fetching:
+                await asyncio.wait(self._fetching.values(), timeout=LAST_SECONDS)
+        for task in list(self._fetching.values()):  # their rows are taken again after the next start
+            task.cancel()
 
     async def run_rows(self, rows: Sequence[Row]) -> None:
-        """Run the turns of these rows (each of another lane): together in one commit on SQLite, side by side on PostgreSQL."""
-        prepared = await asyncio.gather(*(self._prepare(row) for row in rows))
-        ready = [(row, event) for row, event in zip(rows, prepared, strict=True) if event is not _LATER]
+        """Run the turns of these rows (each of another lane): together in one commit on SQLite, side by side on PostgreSQL.
+
+        A turn that needs a file from the platform first goes on in the background: the others do not wait for the download.
+        """
+        ready: list[tuple[Row, Event | None]] = []
+        for row in rows:
+            try:
+                event = await self._parsed(row)
+            except Exception as error:
+                await self._failed(row, None, error)
+                continue
+            if row.attempts > ATTEMPTS:
+                await self._put_aside(row, event, RuntimeError("the process died in this turn, each time"))
+            elif isinstance(event, Photo | Voice):
+                task = self._fetching[row.id] = asyncio.create_task(self._with_file(row, event))
+                task.add_done_callback(lambda _, number=row.id: self._fetching.pop(number, None))  # type: ignore[misc]
+            elif event is not _LATER:
+                ready.append((row, event))
         if self.database.sqlite and len(ready) > 1:
             await self._together(ready)
         else:
@@ -132,16 +168,16 @@ class Turns:
     async def claim(self) -> list[Row]:
         """The head of every free lane, leased to this process; the attempt is counted before the work, so a crash counts too."""
         self.wake.clear()
-        now, token = time.time(), secrets.token_hex(8)
+        now, token = time.time(), f"{self.owner}|{secrets.token_hex(4)}"
         other = _INBOX.alias()
         heads = (
-            sa.select(_INBOX.c.id)
+            sa.select(_INBOX.c.id, _INBOX.c.attempts)
             .where(
                 _INBOX.c.state.in_(("pending", "working")),
                 ~sa.exists().where(other.c.lane == _INBOX.c.lane, other.c.id < _INBOX.c.id, other.c.state.in_(("pending", "working"))),
                 sa.or_(
                     sa.and_(_INBOX.c.state == "pending", _INBOX.c.not_before <= now),
-                    sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now),
+                    sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now, _INBOX.c.id.not_in(list(self._fetching))),
                 ),
             )
             .order_by(_INBOX.c.id)
@@ -149,45 +185,74 @@ class Turns:
             .with_for_update(skip_locked=True, of=_INBOX)
         )
         async with self.database.connection() as connection:
-            ids = list((await connection.execute(heads)).scalars())
-            if not ids:
+            found_heads = (await connection.execute(heads)).all()
+            if not found_heads:
                 return []
+            # What failed or died before is run by itself: it must not take others down with it.
+            fresh = list(itertools.takewhile(lambda head: head.attempts == 0, found_heads))
+            ids = [head.id for head in fresh or found_heads[:1]]
             rows = await connection.execute(
                 sa.update(_INBOX)
                 .where(_INBOX.c.id.in_(ids), _INBOX.c.state.in_(("pending", "working")))
                 .values(state="working", attempts=_INBOX.c.attempts + 1, lease_token=token, lease_until=now + LEASE_SECONDS)
-                .returning(_INBOX.c.id, _INBOX.c.platform, _INBOX.c.bot, _INBOX.c.raw, _INBOX.c.attempts)
+                .returning(_INBOX.c.id, _INBOX.c.platform, _INBOX.c.bot, _SEALED, _INBOX.c.attempts)
             )
             found = [Row(row.id, row.platform, row.bot, row.raw, row.attempts, token) for row in rows]
             return sorted(found, key=lambda row: row.id)
 
+    async def _look_after(self) -> None:
+        """Put back what could not be put back while the database was away, and free at once what a dead process of this host held."""
+        while self._owed:
+            await self._put_back(*self._owed[-1], 0.0)
+            self._owed.pop()
+        if (moment := time.monotonic()) < self._next_look:
+            return
+        self._next_look = moment + LOOK_SECONDS
+        async with self.database.connection() as connection:
+            held = sa.select(_INBOX.c.lease_token).where(_INBOX.c.state == "working").distinct()
+            dead = [token for token in (await connection.execute(held)).scalars() if is_dead(token)]
+            if dead:
+                await connection.execute(
+                    sa.update(_INBOX).where(_INBOX.c.state == "working", _INBOX.c.lease_token.in_(dead)).values(lease_until=0.0)
+                )
+
     # -- before the transaction -------------------------------------------------------------------------------
-    async def _prepare(self, row: Row) -> Any:
-        """The event of a row, with its file fetched and made safe. `_LATER` when the file must be tried again later."""
+    async def _parsed(self, row: Row) -> Any:
+        """The event of a row; `_LATER` when this process cannot read it."""
         platform = self.platforms.get((row.platform, row.bot))
         if platform is None:
-            await self._postpone(row, f"no adapter for {row.platform}/{row.bot} in this process", 30.0)
+            await self._postpone(row, f"no adapter for {row.platform}/{row.bot} in this process", 30.0, counts=False)
             return _LATER
-        event = platform.parse(row.raw)
-        if isinstance(event, Photo | Voice):
-            try:
-                data = await platform.fetch(event.file)
-                if isinstance(event, Photo):
-                    cleaned = await asyncio.to_thread(photos.clean, data)
-                    return dataclasses.replace(event, data=cleaned.data)
-                if len(data) > VOICE_BYTES:
-                    return dataclasses.replace(event, problem="too_large")
-                return dataclasses.replace(event, data=data)
-            except photos.UnusablePhoto as error:
-                return dataclasses.replace(event, problem=error.reason)
-            except NotSent as error:
-                if row.attempts < ATTEMPTS:
-                    await self._postpone(row, str(error), BACKOFF[min(row.attempts, 3)])
-                    return _LATER
-                return dataclasses.replace(event, problem="unavailable")
-            except Refused:
-                return dataclasses.replace(event, problem="unavailable")
-        return event
+        return platform.parse(unsealed(row.raw))
+
+    async def _with_file(self, row: Row, event: Photo | Voice) -> None:
+        try:
+            ready = await self._fetched(row, event)
+        except Exception as error:
+            await self._failed(row, event, error)
+            return
+        if ready is not None:
+            await self._alone(row, ready)
+
+    async def _fetched(self, row: Row, event: Photo | Voice) -> Event | None:
+        """The event with its file fetched and made safe; None when it must be tried again later."""
+        try:
+            data = await self.platforms[row.platform, row.bot].fetch(event.file)
+            if isinstance(event, Photo):
+                cleaned = await asyncio.to_thread(photos.clean, data)
+                return dataclasses.replace(event, data=cleaned.data)
+            if len(data) > VOICE_BYTES:
+                return dataclasses.replace(event, problem="too_large")
+            return dataclasses.replace(event, data=data)
+        except photos.UnusablePhoto as error:
+            return dataclasses.replace(event, problem=error.reason)
+        except NotSent as error:
+            if row.attempts < ATTEMPTS:
+                await self._postpone(row, str(error), BACKOFF[min(row.attempts, 3)])
+                return None
+            return dataclasses.replace(event, problem="unavailable")
+        except Refused:
+            return dataclasses.replace(event, problem="unavailable")
 
     # -- the transaction --------------------------------------------------------------------------------------
     async def _together(self, rows: Sequence[tuple[Row, Event | None]]) -> None:
@@ -301,9 +366,9 @@ class Turns:
             self._commit(row, context)
 
     async def _failed(self, row: Row, event: Event | None, error: BaseException) -> None:
-        if isinstance(error, STORAGE_ERRORS):
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
             log.warning("turn.storage", inbox=row.id, error=describe(error))
-            await self._postpone(row, describe(error), 1.0)
+            await self._postpone(row, describe(error), 1.0, counts=False)
             return
         log.error("turn.failed", inbox=row.id, attempt=row.attempts, error=describe(error), exc_info=_safe_trace(error))
         if row.attempts < ATTEMPTS:
@@ -311,41 +376,60 @@ class Turns:
             return
         await self._put_aside(row, event, error)
 
-    async def _postpone(self, row: Row, reason: str, seconds: float) -> None:
+    async def _postpone(self, row: Row, reason: str, seconds: float, counts: bool = True) -> None:
+        """Try again in so many seconds; `counts`: whether this attempt was one of the three."""
+        if not counts:
+            row = dataclasses.replace(row, attempts=row.attempts - 1)
         try:
-            async with self.database.connection() as connection:
-                await connection.execute(
-                    sa.update(_INBOX)
-                    .where(_INBOX.c.id == row.id, _INBOX.c.lease_token == row.token)
-                    .values(state="pending", error=reason[:500], not_before=time.time() + seconds)
-                )
+            await self._put_back(row, reason, seconds)
         except STORAGE_ERRORS as error:
             log.warning("inbox.unreachable", error=describe(error))
+            self._owed.append((row, reason))
         asyncio.get_running_loop().call_later(seconds, self.wake.set)
+
+    async def _put_back(self, row: Row, reason: str, seconds: float) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute(
+                sa.update(_INBOX)
+                .where(_INBOX.c.id == row.id, _INBOX.c.lease_token == row.token, _INBOX.c.state == "working")
+                .values(state="pending", attempts=row.attempts, error=reason[:500], not_before=time.time() + seconds)
+            )
 
     async def _put_aside(self, row: Row, event: Event | None, error: BaseException) -> None:
         """Quarantine the row, and tell the person once, with its number."""
         apology: list[OutboxMessage] = []
-        try:
-            async with self.database.transaction() as session:
-                await session.execute(
-                    sa.update(InboxMessage)
-                    .where(InboxMessage.id == row.id)  # type: ignore[arg-type]
-                    .values(state="quarantined", error=describe(error), lease_until=0.0)
-                )
-                if event is not None and event.chat.kind == "private":
-                    land = await ground(session)
-                    present = await identity.recognise(
-                        session, land, row.platform, row.bot, event.sender, event.chat, self.clock.now()
+        for addressee in (event, None):  # where even the apology fails, the row is put aside without one
+            try:
+                async with self.database.transaction() as session:
+                    put = await session.execute(
+                        sa.update(InboxMessage)
+                        .where(InboxMessage.id == row.id, InboxMessage.lease_token == row.token, InboxMessage.state == "working")  # type: ignore[arg-type]
+                        .values(state="quarantined", error=describe(error), lease_until=0.0)
+                        .execution_options(synchronize_session=False)
                     )
-                    context = Context(session, self.clock.now(), present.actor, land, f"sorry:{row.id}", present.chat, present.account)
-                    _add(context, row, kind="send", body=screen("sorry", number=row.id).to_json(), urgency=Urgency.ANSWER)
-                    apology = context.posted
-                    await session.flush()
-        except Exception as again:
-            log.error("turn.quarantine_failed", inbox=row.id, error=describe(again))
+                    if put.rowcount != 1:  # type: ignore[attr-defined]
+                        log.warning("turn.fenced", inbox=row.id)
+                        return
+                    apology = await self._apologise(session, row, addressee)
+                break
+            except STORAGE_ERRORS as again:
+                log.warning("inbox.unreachable", error=describe(again))
+                self._owed.append((row, describe(error)))
+                return
+            except Exception as again:
+                log.error("turn.apology_failed", inbox=row.id, error=describe(again))
         self.on_posted(apology)
         self._over(row.id, [message.id for message in apology if message.id])
+
+    async def _apologise(self, session: AsyncSession, row: Row, event: Event | None) -> list[OutboxMessage]:
+        if event is None or event is _LATER or event.chat.kind != "private":
+            return []
+        land, now = await ground(session), self.clock.now()
+        present = await identity.recognise(session, land, row.platform, row.bot, event.sender, event.chat, now)
+        context = Context(session, now, present.actor, land, f"sorry:{row.id}", present.chat, present.account)
+        _add(context, row, kind="send", body=screen("sorry", number=row.id).to_json(), urgency=Urgency.ANSWER)
+        await session.flush()
+        return context.posted
 
 
 def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: str, has_buttons: bool) -> Text | Press:
@@ -359,6 +443,11 @@ def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: s
     if chosen is None:
         return event
     return Press(sender=event.sender, chat=event.chat, message_id=message_id, reply_to=event.reply_to, action=chosen)
+
+
+def unsealed(raw: bytes | None) -> Any:
+    """The stored update. Raises KeyError or InvalidTag when it cannot be decrypted."""
+    return None if raw is None else json.loads(keyring.decrypt(raw))
 
 
 def _answer(event: Event, refused: Screen, platform: Platform) -> Reply:
@@ -429,4 +518,7 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 
 
 _INBOX: sa.Table = InboxMessage.__table__  # type: ignore[attr-defined]
+# Opened row by row, so that one that cannot be opened (a key is missing) does not keep the others from being read.
+_SEALED = sa.type_coerce(_INBOX.c.raw, sa.LargeBinary).label("raw")
+_OUTBOX: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
 _LATER: Any = object()

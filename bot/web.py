@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from sqlmodel import col
 
 from bot.demo import Backward, RealClock
 from bot.platforms.local import BadFrame
@@ -107,8 +108,7 @@ class _Pages:
         outbox = Gauge("outbox_messages", "Outbox rows by state", ["state"], registry=registry)
         Gauge("inbox_duplicates_total", "Updates that came again", registry=registry).set(self.application.inbox.duplicates)
         async with self.application.database.connection() as connection:
-            for gauge, model in ((inbox, InboxMessage), (outbox, OutboxMessage)):
-                state = model.__table__.c.state  # type: ignore[attr-defined]
+            for gauge, state in ((inbox, col(InboxMessage.state)), (outbox, col(OutboxMessage.state))):
                 for name, count in await connection.execute(sa.select(state, sa.func.count()).group_by(state)):
                     gauge.labels(name).set(count)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -51,11 +51,7 @@ async def take_same_words(message: Text, context: Context) -> Reply:
 async def ask_place(press: Press, context: Context, draft: str) -> Reply:
     data = (await intake.open_draft(context, draft)).data
     data.update(place_id=None, place="", lat=None, lon=None, grid=None, outside=False, asked_where=False, twin=None, different=False)
-    return Ask(Report.where, screen_for_place())
-
-
-def screen_for_place() -> report_screens.Screen:
-    return report_screens.Screen("report.ask_where", {}, ask_location=True)
+    return Ask(Report.where, report_screens.ask_where({}))
 
 
 @router.press(Do.pick_place, to=AFTER_TEXT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.router import Ask, End, Reply, State, Steps
 from services import Context, intake, tickets, understanding
+from services.intake import Problem
 from services.problems import get
 from texts import report_screens
 from texts.screen import Key, screen
@@ -49,7 +50,7 @@ async def ask_next(context: Context, *, clear: bool = False, edit: bool = False,
             return Ask(Report.same, report_screens.same(draft.id, twin.id, values), clear=clear)
     shown = report_screens.confirm(draft.id, data, context.ground.grid_name(data.get("grid")), context.ground.name)
     if live and await intake.refresh_card(context, card, shown):
-        return Ask(Report.confirm, None)
+        return Reply(None, Report.confirm)
     return Ask(Report.confirm, shown, clear=clear, edit=edit, card=card)
 
 
@@ -65,7 +66,7 @@ def begins_another(context: Context, text: str) -> bool:
     return True
 
 
-async def submitted(context: Context, problem: intake.Problem) -> Reply:
+async def submitted(context: Context, problem: Problem) -> Reply:
     """The receipt, over the dialog's end; a sealed one goes by the token."""
     values = {
         "code": problem.code, "category": Key(f"category.{problem.category}"),

@@ -16,10 +16,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import models.inline_sqlite
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-BUSY_MILLISECONDS = 20_000
 
 
 def _json(value: Any) -> str:
@@ -32,7 +32,7 @@ def is_sqlite(url: str) -> bool:
 
 
 def create_engine(url: str) -> AsyncEngine:
-    """The engine for an address. SQLite: one connection, WAL, synchronous=FULL, BEGIN IMMEDIATE; its folder is made.
+    """The engine for an address. SQLite: one connection, WAL, synchronous=FULL, BEGIN IMMEDIATE (models.inline_sqlite); its folder is made.
 
     One connection because SQLite before 3.51.3 has a WAL-reset race between connections, and one process writes anyway.
     """
@@ -40,23 +40,8 @@ def create_engine(url: str) -> AsyncEngine:
         return create_async_engine(url, json_serializer=_json, hide_parameters=True, pool_size=12, max_overflow=8, pool_pre_ping=True)
     if database := make_url(url).database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, json_serializer=_json, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=60)
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
-        ):  # fmt: skip
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    inline = make_url(url).set(drivername="sqlite+inline")
+    return create_async_engine(inline, json_serializer=_json, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=60)
 
 
 class Database:

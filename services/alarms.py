@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
 
 from models import Occurrence
 from services.context import Context
@@ -24,7 +25,7 @@ async def drop_alarms(context: Context, job: str, subject: str) -> None:
     """Forget the alarms of `job` for `subject` that have not happened yet."""
     await context.session.execute(
         sa.update(Occurrence)
-        .where(Occurrence.job == job, Occurrence.subject == subject, Occurrence.state == "due")  # type: ignore[arg-type]
+        .where(col(Occurrence.job) == job, col(Occurrence.subject) == subject, col(Occurrence.state) == "due")
         .values(state="dropped", outcome="dropped")
         .execution_options(synchronize_session=False)
     )

@@ -55,7 +55,7 @@ async def claim(context: Context, number: str) -> Claimed:
     _check_time(context, task)
     await _check_claimer(context, task)
     made = Claim(task_id=task.id, person_id=str(context.actor.id), claimed_at=context.now)
-    if len(await tasks.claims_of(context, task, *HELD)) <= task.capacity:
+    if len(await tasks.claims_of(context, task, *HELD)) < task.capacity:
         await begin(context, made, "claim")
     else:
         made.waitlist_pos = len(await tasks.claims_of(context, task, "WAITLISTED")) + 1

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
 
 from models import Community, Counter
 from services.context import Context
@@ -32,7 +33,7 @@ async def next_task_number(context: Context) -> int:
         sa.update(Community)
         .where(Community.id == context.ground.community_id)  # type: ignore[arg-type]
         .values(next_task_number=Community.next_task_number + 1)
-        .returning(Community.next_task_number)
+        .returning(col(Community.next_task_number))
         .execution_options(synchronize_session=False)
     )
     return int((await context.session.execute(statement)).scalar_one()) - 1

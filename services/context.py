@@ -77,7 +77,7 @@ class Ground:
 
     def grid_name(self, code: str | None) -> str:
         """The grid's name, "" for none."""
-        return self.grids[code].name if code in self.grids else ""
+        return self.grids[code].name if code is not None and code in self.grids else ""
 
 
 _grounds: dict[str, Ground] = {}

@@ -216,9 +216,7 @@ async def todo(context: Context) -> Screen:
     first = sa.case((col(Problem.state) == "SUBMITTED", 0), else_=1)
     in_order = waiting.order_by(first, col(Problem.resolve_due), col(Problem.code)).limit(LISTED)
     found = list(await context.session.scalars(in_order))
-    lines: list[dict[str, Value]] = [
-        problems.named(one, state=tickets.state_word(one), due=one.resolve_due) for one in found
-    ]
+    lines = [tickets.line(one) for one in found]
     options = [(one.code, Do.show(one.id)) for one in found]
     return problem_screens.listing("todo.list", lines, options, LISTED, total=total, more=total - len(found) or None)
 
@@ -230,9 +228,11 @@ async def on_behalf(context: Context, name: str, phone: str, text: str) -> Scree
         raise Refusal("refused.only.grid_leader")
     person = await _caller(context, name, re.sub(r"\D", "", phone).removeprefix("86"))
     match = context.ground.gazetteer.find(text, person.building)
-    if match.kind == "ambiguous":
+    grids = {grant.grid for grant in context.actor.grants if grant.role == "grid_leader"}
+    own = [place for place in match.places if place.grid in grids]
+    if match.kind == "ambiguous" and len(own) != 1:
         raise Refusal("on_behalf.which_place", places=[place.name for place in match.places])
-    place = match.places[0] if match.kind == "place" else None
+    place = own[0] if len(own) == 1 else match.places[0] if match.kind == "place" else None
     if place is None and match.kind == "none" and person.building:
         place = next((one for one in context.ground.gazetteer.find(person.building).places), None)
     understood = understanding.understand(text)

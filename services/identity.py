@@ -10,6 +10,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from models import Chat, ChatAccount, Invitation, PartyMember, Person, RoleAssignment, keyring
 from services.context import Actor, Context, Grant, Ground, Refusal
@@ -57,10 +58,10 @@ async def recognise(
     found = (
         await session.execute(
             sa.select(ChatAccount, Person, PartyMember, Chat)
-            .join(Person, Person.id == ChatAccount.person_id)
-            .outerjoin(PartyMember, PartyMember.person_id == Person.id)
-            .outerjoin(Chat, Chat.id == ChatAccount.private_chat_id)
-            .where(ChatAccount.platform == platform, ChatAccount.bot == bot, ChatAccount.user_hash == user_hash)
+            .join(Person, col(Person.id) == ChatAccount.person_id)
+            .outerjoin(PartyMember, col(PartyMember.person_id) == Person.id)
+            .outerjoin(Chat, col(Chat.id) == ChatAccount.private_chat_id)
+            .where(col(ChatAccount.platform) == platform, col(ChatAccount.bot) == bot, col(ChatAccount.user_hash) == user_hash)
         )
     ).first()
     if found is None:
@@ -87,7 +88,7 @@ async def recognise(
             account.blocked = False
         if not account.preferred:
             await session.execute(
-                sa.update(ChatAccount).where(ChatAccount.person_id == person.id).values(preferred=False)
+                sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False)
             )
             account.preferred = True
     return Presence(actor, account, row)
@@ -95,7 +96,7 @@ async def recognise(
 
 async def roles_of(session: AsyncSession, person_id: str, now: datetime) -> tuple[Grant, ...]:
     """The person's roles whose term covers `now`."""
-    rows = await session.scalars(sa.select(RoleAssignment).where(RoleAssignment.person_id == person_id))
+    rows = await session.scalars(sa.select(RoleAssignment).where(col(RoleAssignment.person_id) == person_id).order_by(RoleAssignment.id))
     return tuple(
         Grant(row.role, row.grid_code, row.unit_code)
         for row in rows
@@ -106,7 +107,7 @@ async def roles_of(session: AsyncSession, person_id: str, now: datetime) -> tupl
 async def _chat(session: AsyncSession, platform: str, bot: str, chat: ChatLike) -> Chat:
     key_hash = keyring.hash("chat", platform, bot, chat.id)
     row = await session.scalar(
-        sa.select(Chat).where(Chat.platform == platform, Chat.bot == bot, Chat.key_hash == key_hash)
+        sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.key_hash) == key_hash)
     )
     if row is None:
         row = Chat(platform=platform, bot=bot, key_hash=key_hash, address=chat.id, kind=chat.kind, title=chat.title)
@@ -117,14 +118,14 @@ async def _chat(session: AsyncSession, platform: str, bot: str, chat: ChatLike) 
 
 async def move_chat(session: AsyncSession, platform: str, bot: str, old: str, new: str) -> None:
     """Give a group its new address, with its topics; doing it twice changes nothing (telegram.md 8)."""
-    rows = await session.scalars(sa.select(Chat).where(Chat.platform == platform, Chat.bot == bot, Chat.kind != "private"))
+    rows = await session.scalars(sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.kind) != "private"))
     for row in rows:
         address, slash, topic = row.address.partition("/")
         if address != old:
             continue
         key_hash = keyring.hash("chat", platform, bot, new + slash + topic)
         twin = await session.scalar(
-            sa.select(Chat).where(Chat.platform == platform, Chat.bot == bot, Chat.key_hash == key_hash)
+            sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.key_hash) == key_hash)
         )
         if twin is not None:
             twin.purpose = twin.purpose or row.purpose
@@ -137,8 +138,8 @@ async def persons_with(context: Context, *roles: str, grid: str | None = None) -
     """The persons holding one of `roles` now; with `grid`, for that grid (a role without a scope counts for every grid)."""
     rows = await context.session.execute(
         sa.select(Person, RoleAssignment)
-        .join(RoleAssignment, RoleAssignment.person_id == Person.id)
-        .where(RoleAssignment.role.in_(roles), Person.deleted_at.is_(None))  # type: ignore[attr-defined,union-attr]
+        .join(RoleAssignment, col(RoleAssignment.person_id) == Person.id)
+        .where(col(RoleAssignment.role).in_(roles), col(Person.deleted_at).is_(None))
         .order_by(Person.id)
     )
     found: dict[str, Person] = {}
@@ -167,18 +168,18 @@ async def invite(session: AsyncSession, person: Person, now: datetime) -> str:
 async def redeem(context: Context, token: str) -> Person:
     """Bind the actor's account to the invitation's person. Raises Refusal, the same for every reason it fails."""
     row = await context.session.scalar(
-        sa.select(Invitation).where(Invitation.token_hash == _token_hash(token)).with_for_update()
+        sa.select(Invitation).where(col(Invitation.token_hash) == _token_hash(token)).with_for_update()
     )
     if row is None or row.used_at is not None or row.expires_at <= context.now or context.account is None:
         raise Refusal("link.invalid")
     used = await context.session.execute(
-        sa.update(Invitation).where(Invitation.id == row.id, Invitation.used_at.is_(None)).values(used_at=context.now)  # type: ignore[union-attr]
+        sa.update(Invitation).where(col(Invitation.id) == row.id, col(Invitation.used_at).is_(None)).values(used_at=context.now)
     )
     person = await context.session.get(Person, row.person_id)
     if used.rowcount != 1 or person is None:  # type: ignore[attr-defined]
         raise Refusal("link.invalid")
     await context.session.execute(
-        sa.update(ChatAccount).where(ChatAccount.person_id == person.id).values(preferred=False)
+        sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False)
     )
     context.account.person_id = person.id
     context.account.preferred = True

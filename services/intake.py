@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
 from services import masking, media, moves, post, tickets, understanding
@@ -17,6 +17,8 @@ from services.places import NamedPlace
 from services.understanding import Understanding, categories
 from services.workdays import deadlines
 from texts.screen import Screen
+
+__all__ = ["Problem"]
 
 MOST_TEXT = 2000
 MOST_PHOTOS = 9
@@ -124,7 +126,7 @@ async def add_photo(context: Context, data: bytes) -> int:
     await context.session.flush()
     await media.keep(context, f"draft:{draft.id}", data)
     count = await context.session.scalar(
-        sa.select(sa.func.count()).select_from(Media).where(Media.owner == f"draft:{draft.id}", Media.kind == "photo")  # type: ignore[arg-type]
+        sa.select(sa.func.count()).select_from(Media).where(col(Media.owner) == f"draft:{draft.id}", col(Media.kind) == "photo")
     )
     draft.data["photos"] = int(count or 0)
     return int(count or 0)
@@ -175,18 +177,18 @@ async def near_duplicate(context: Context) -> Problem | None:
     rows = await context.session.scalars(
         sa.select(Problem)
         .where(
-            Problem.category == data["category"], Problem.state.in_(OPEN), Problem.merged_into_id.is_(None),  # type: ignore[arg-type,attr-defined,union-attr]
-            Problem.submitted_at >= context.now - timedelta(days=NEAR_DAYS),  # type: ignore[arg-type]
+            col(Problem.category) == data["category"], col(Problem.state).in_(OPEN), col(Problem.merged_into_id).is_(None),
+            col(Problem.submitted_at) >= context.now - timedelta(days=NEAR_DAYS),
         )
-        .order_by(Problem.submitted_at.desc())  # type: ignore[attr-defined]
+        .order_by(col(Problem.submitted_at).desc())
         .limit(200)
     )  # fmt: skip
     for problem in rows:
         if data.get("place_id") and problem.place_id == data["place_id"]:
             return problem
-        here = data.get("lat") is not None and problem.lat is not None and problem.lon is not None
-        if here and distance_m(data["lat"], data["lon"], problem.lat, problem.lon) <= NEAR_METRES:  # type: ignore[arg-type]
-            return problem
+        if data.get("lat") is not None and problem.lat is not None and problem.lon is not None:
+            if distance_m(data["lat"], data["lon"], problem.lat, problem.lon) <= NEAR_METRES:
+                return problem
         if data.get("grid") and problem.grid_code == data["grid"] and data.get("text") and understanding.same_matter(data["text"], problem.text):
             return problem
     return None
@@ -198,7 +200,7 @@ async def submit(context: Context, draft_id: str, anonymous: bool = False) -> tu
 
     With `anonymous` it is sealed: nothing that is stored leads to the reporter. Raises Refusal when the draft is gone or unfinished.
     """
-    known = await context.session.scalar(sa.select(Problem).where(Problem.draft_id == draft_id))  # type: ignore[arg-type]
+    known = await context.session.scalar(sa.select(Problem).where(col(Problem.draft_id) == draft_id))
     if known is not None:
         return known, False
     draft = await open_draft(context, draft_id)
@@ -265,7 +267,7 @@ async def support(context: Context, draft_id: str, problem_id: str) -> Problem:
 async def discard(context: Context, draft_id: str) -> None:
     """Throw the draft away with its photos."""
     draft = await open_draft(context, draft_id)
-    await context.session.execute(sa.delete(Media).where(Media.owner == f"draft:{draft.id}"))  # type: ignore[arg-type]
+    await context.session.execute(sa.delete(Media).where(col(Media.owner) == f"draft:{draft.id}"))
     await context.session.delete(draft)
     context.draft = None
 

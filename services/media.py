@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import Media, keyring, new_id
 from services.context import Context
@@ -50,7 +51,7 @@ store = MediaStore()
 async def keep(context: Context, owner: str, data: bytes, kind: str = "photo", mime: str = "image/jpeg", stage: str = "before") -> Media:
     """Store a file for `owner` ("draft:ID", "problem:ID"); the same bytes twice for one owner are one row."""
     sha256 = store.write(data)
-    found = await context.session.scalar(sa.select(Media).where(Media.owner == owner, Media.sha256 == sha256))  # type: ignore[arg-type]
+    found = await context.session.scalar(sa.select(Media).where(col(Media.owner) == owner, Media.sha256 == sha256))
     if found is None:
         found = Media(owner=owner, kind=kind, stage=stage, sha256=sha256, mime=mime, size=len(data), at=context.now)
         context.session.add(found)
@@ -60,11 +61,11 @@ async def keep(context: Context, owner: str, data: bytes, kind: str = "photo", m
 
 async def of(context: Context, owner: str) -> tuple[str, ...]:
     """The ids of an owner's files, oldest first."""
-    return tuple(await context.session.scalars(sa.select(Media.id).where(Media.owner == owner).order_by(Media.id)))  # type: ignore[arg-type,call-overload]
+    return tuple(await context.session.scalars(sa.select(col(Media.id)).where(col(Media.owner) == owner).order_by(col(Media.id))))
 
 
 async def hand_over(context: Context, owner: str, to: str) -> None:
     """Give an owner's files to another ("draft:ID" to "problem:ID")."""
     await context.session.execute(
-        sa.update(Media).where(Media.owner == owner).values(owner=to).execution_options(synchronize_session=False)  # type: ignore[arg-type]
+        sa.update(Media).where(col(Media.owner) == owner).values(owner=to).execution_options(synchronize_session=False)
     )

@@ -38,10 +38,7 @@ async def overview(context: Context) -> Screen:
     if not found:
         return screen("progress.none", [Button("button.report", Do.report())])
     shown = found[:LISTED]
-    lines: list[dict[str, Value]] = [
-        {"code": one.code, "category": tickets.category(one), "state": tickets.state_word(one), "due": _due(one)}
-        for one in shown
-    ]
+    lines = [tickets.line(one) for one in shown]
     more = len(found) - len(shown)
     options = [(one.code, Do.show(one.id)) for one in shown]
     return problem_screens.listing("progress.list", lines, options, LISTED, more=more or None)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import AnonymousToken, Chat, ChatAccount, OutboxMessage, Person
 from services.context import Context
@@ -35,11 +36,11 @@ async def to_person(
         return None
     chosen = (
         await context.session.execute(
-            sa.select(Chat, Person.language)
-            .join(ChatAccount, ChatAccount.private_chat_id == Chat.id)  # type: ignore[arg-type]
-            .join(Person, Person.id == ChatAccount.person_id)  # type: ignore[arg-type]
-            .where(ChatAccount.person_id == person_id, ChatAccount.blocked.is_(False))  # type: ignore[arg-type,attr-defined]
-            .order_by(ChatAccount.preferred.desc(), ChatAccount.id)  # type: ignore[attr-defined]
+            sa.select(Chat, col(Person.language))
+            .join(ChatAccount, col(ChatAccount.private_chat_id) == Chat.id)
+            .join(Person, col(Person.id) == ChatAccount.person_id)
+            .where(col(ChatAccount.person_id) == person_id, col(ChatAccount.blocked).is_(False))
+            .order_by(col(ChatAccount.preferred).desc(), ChatAccount.id)
             .limit(1)
         )
     ).first()
@@ -54,7 +55,7 @@ async def to_purpose(
     context: Context, purpose: str, screen: Screen, *, subject: str = "", card: str = "", key: str = "", urgent: bool = False
 ) -> list[OutboxMessage]:
     """A message to every group bound to `purpose` (party, coordinators, public, grid:G1)."""
-    chats = await context.session.scalars(sa.select(Chat).where(Chat.purpose == purpose, Chat.blocked.is_(False)))  # type: ignore[arg-type,attr-defined]
+    chats = await context.session.scalars(sa.select(Chat).where(col(Chat.purpose) == purpose, col(Chat.blocked).is_(False)))
     return [_post(context, chat, screen, chat.language, subject, card, key, urgent, False) for chat in chats]
 
 
@@ -90,9 +91,9 @@ async def edit_card(context: Context, card: str, screen: Screen, *, besides: str
     chats = (
         await context.session.scalars(
             sa.select(Chat)
-            .where(Chat.id.in_(  # type: ignore[attr-defined]
-                sa.select(OutboxMessage.chat_id).where(
-                    OutboxMessage.card == card, OutboxMessage.kind == "send", OutboxMessage.state.not_in(("dead", "cancelled"))  # type: ignore[arg-type,attr-defined]
+            .where(col(Chat.id).in_(
+                sa.select(col(OutboxMessage.chat_id)).where(
+                    col(OutboxMessage.card) == card, col(OutboxMessage.kind) == "send", col(OutboxMessage.state).not_in(("dead", "cancelled"))
                 )
             ))
         )
@@ -102,7 +103,7 @@ async def edit_card(context: Context, card: str, screen: Screen, *, besides: str
             continue
         waiting = await context.session.scalar(
             sa.select(OutboxMessage).where(
-                OutboxMessage.chat_id == chat.id, OutboxMessage.card == card, OutboxMessage.kind == "send", OutboxMessage.state == "pending"  # type: ignore[arg-type]
+                col(OutboxMessage.chat_id) == chat.id, col(OutboxMessage.card) == card, col(OutboxMessage.kind) == "send", col(OutboxMessage.state) == "pending"
             ).limit(1)
         )  # fmt: skip
         if waiting is not None:

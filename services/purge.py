@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import AnonymousToken, CheckIn, Conversation, Draft, Media
 from services.context import Context
@@ -15,22 +16,22 @@ DRAFT_DAYS, COORDS_DAYS = 7, 30
 async def nightly(context: Context, _subject: str) -> str:
     """Forget what is over its time (domain.md §6 privacy purge); how much of each."""
     session = context.session
-    old = sa.select(Draft.id).where(Draft.updated_at < context.now - timedelta(days=DRAFT_DAYS))  # type: ignore[call-overload]
+    old = sa.select(col(Draft.id)).where(col(Draft.updated_at) < context.now - timedelta(days=DRAFT_DAYS))
     drafts = list(await session.scalars(old))
     if drafts:
-        await session.execute(sa.delete(Media).where(Media.owner.in_([f"draft:{draft}" for draft in drafts])))  # type: ignore[attr-defined]
+        await session.execute(sa.delete(Media).where(col(Media.owner).in_([f"draft:{draft}" for draft in drafts])))
         await session.execute(
-            sa.update(Conversation).where(Conversation.draft_id.in_(drafts)).values(draft_id=None, step="")  # type: ignore[union-attr]
+            sa.update(Conversation).where(col(Conversation.draft_id).in_(drafts)).values(draft_id=None, step="")
         )
-        await session.execute(sa.delete(Draft).where(Draft.id.in_(drafts)))  # type: ignore[attr-defined]
+        await session.execute(sa.delete(Draft).where(col(Draft.id).in_(drafts)))
     coords = await session.execute(
         sa.update(CheckIn)
-        .where(CheckIn.coords.is_not(None), CheckIn.at < context.now - timedelta(days=COORDS_DAYS))  # type: ignore[union-attr,arg-type]
+        .where(col(CheckIn.coords).is_not(None), col(CheckIn.at) < context.now - timedelta(days=COORDS_DAYS))
         .values(coords=None)
     )
     tokens = await session.execute(
         sa.update(AnonymousToken)
-        .where(AnonymousToken.purge_at <= context.now, AnonymousToken.return_address.is_not(None))  # type: ignore[union-attr,operator,arg-type]
+        .where(col(AnonymousToken.purge_at) <= context.now, col(AnonymousToken.return_address).is_not(None))
         .values(return_address=None, chat_hash="")
     )
     return f"drafts={len(drafts)} coords={coords.rowcount} addresses={tokens.rowcount}"  # type: ignore[attr-defined]

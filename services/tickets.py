@@ -56,6 +56,13 @@ def state_word(problem: Problem) -> Key:
     return Key(f"state.problem.{problem.state}")
 
 
+def line(problem: Problem) -> dict[str, Value]:
+    """The problem as one line of a list."""
+    in_work = problem.state in ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
+    due = Key("list.due", {"due": problem.resolve_due}) if in_work else None
+    return {"code": problem.code, "category": category(problem), "state": state_word(problem), "due": due}
+
+
 # -- the ticket -----------------------------------------------------------------------------------------------------
 async def ticket(context: Context, problem: Problem, view: str) -> Screen:
     """The ticket as this kind of viewer may see it; the street sees no reporter (domain.md §4)."""

@@ -117,11 +117,15 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Alarm:
-    """Words that make a sentence urgent, unless others in the sentence say what they are."""
+    """Words that make a sentence urgent, unless others in the sentence say what they are.
+
+    lasting: the danger stays until somebody acts, so that yesterday's is today's.
+    """
 
     category: str
     pattern: re.Pattern[str]
     unless: re.Pattern[str] | None
+    lasting: bool
 
 
 @dataclass(frozen=True)
@@ -274,6 +278,8 @@ def _alarm(folded: str, lexicon: Lexicon) -> tuple[tuple[str, str] | None, str |
     for alarm in lexicon.alarms:
         if alarm.unless is not None and alarm.unless.search(folded):
             continue
+        if not alarm.lasting and _is_past(folded, "recent", lexicon):
+            continue
         for hit in alarm.pattern.finditer(folded):
             if not _denied(folded, hit.start(), hit.end(), lexicon):
                 return (alarm.category, hit[0]), None
@@ -286,7 +292,12 @@ def _only_spoken_of(folded: str, lexicon: Lexicon) -> bool:
     guards = lexicon.guards
     if guards["sentence"].search(folded) or guards["solved"].search(folded):
         return True
-    return guards["past"].search(folded) is not None and guards["present"].search(folded) is None
+    return _is_past(folded, "past", lexicon)
+
+
+def _is_past(folded: str, when: str, lexicon: Lexicon) -> bool:
+    """Tell whether the sentence speaks of that time and of no present."""
+    return lexicon.guards[when].search(folded) is not None and lexicon.guards["present"].search(folded) is None
 
 
 def _denied(folded: str, start: int, end: int, lexicon: Lexicon) -> bool:
@@ -447,12 +458,12 @@ def _rule(code: str, line: str, known: Mapping[str, Category], concepts: Mapping
     return _Rule(code, value, needed, excluded)
 
 
-def _read_alarm(entry: Mapping[str, str], known: Mapping[str, Category]) -> _Alarm:
+def _read_alarm(entry: Mapping[str, Any], known: Mapping[str, Category]) -> _Alarm:
     """Return one urgent entry of the data."""
     if entry["category"] not in known:
         raise LexiconError(f"urgent entry for the unknown category {entry['category']}")
     unless = _compile("urgent unless", entry["unless"]) if "unless" in entry else None
-    return _Alarm(entry["category"], _compile("urgent pattern", entry["pattern"]), unless)
+    return _Alarm(entry["category"], _compile("urgent pattern", entry["pattern"]), unless, bool(entry.get("lasting")))
 
 
 def _compile(name: str, pattern: str, concepts: Mapping[str, str] = MappingProxyType({})) -> re.Pattern[str]:

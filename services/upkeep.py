@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from models import OutboxMessage, Setting
 from services import post
@@ -28,8 +29,8 @@ async def report_dead_letters(context: Context, _subject: str) -> str:
     last = seen.value["last"] if seen else 0
     dead = (
         await context.session.execute(
-            sa.select(sa.func.count(), sa.func.max(OutboxMessage.id)).where(  # type: ignore[arg-type]
-                OutboxMessage.state == "dead", OutboxMessage.id > last, ~OutboxMessage.error.startswith("blocked")  # type: ignore[operator,arg-type,attr-defined]
+            sa.select(sa.func.count(), sa.func.max(OutboxMessage.id)).where(
+                col(OutboxMessage.state) == "dead", col(OutboxMessage.id) > last, ~col(OutboxMessage.error).startswith("blocked")
             )
         )
     ).one()  # fmt: skip

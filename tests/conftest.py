@@ -1,13 +1,11 @@
 """Fixtures for every test."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -57,7 +55,7 @@ async def two_machines(database_url: str) -> AsyncIterator[list["Machine"]]:
 
 
 @pytest.fixture(scope="session")
-def demo_site(tmp_path_factory):
+def demo_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the whole service in demo mode, as `python -m bot run` starts it, in a process of its own."""
     folder = tmp_path_factory.mktemp("site")
     environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "SYSTEMROOT")}
@@ -69,3 +67,13 @@ def demo_site(tmp_path_factory):
         yield line.rpartition(" ")[2].strip()
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture
+async def machine_sqlite(databases) -> AsyncIterator["Machine"]:
+    """The same as `machine` on SQLite alone: for what no database decides."""
+    from faults import machines
+
+    with databases.fresh("sqlite") as url:
+        async with machines(url) as made:
+            yield made[0]

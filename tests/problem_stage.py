@@ -7,14 +7,25 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from models import AnonymousToken, Chat, ChatAccount, OutboxMessage, Person, Problem, ProblemSupporter, StateLog, keyring
+from work_stage import Stage
+
+from models import (
+    AnonymousToken,
+    Chat,
+    ChatAccount,
+    OutboxMessage,
+    Person,
+    Problem,
+    ProblemSupporter,
+    StateLog,
+    keyring,
+)
 from models.types import new_id
 from services import problems, tickets
 from services.context import Context
 from services.workdays import ZONE, deadlines
 from texts.render import Capabilities, Rendered, render
 from texts.screen import Screen
-from work_stage import Stage
 
 MORNING = datetime(2026, 11, 23, 10, 0, tzinfo=ZONE)
 NIGHT = datetime(2026, 11, 23, 22, 0, tzinfo=ZONE)
@@ -31,7 +42,8 @@ async def report(stage: Stage, reporter: str | None = "R101", *, announce: bool 
         contact, resolve = deadlines(sla, stage.now, context.calendar)
         token = await _token(context, hidden) if hidden else None
         values: dict[str, Any] = {
-            "grid_code": "G1", "category": "E01", "text": "9幢门口路灯不亮,我电话13800001234", "text_public": "9幢门口路灯不亮",
+            "grid_code": "G1", "category": "E01", "text": "9幢门口路灯不亮,我电话13800001234",
+            "text_public": "9幢门口路灯不亮",
             "place_name": "青禾苑9幢", "submitted_at": stage.now, "contact_due": contact, "resolve_due": resolve,
             "original_resolve_due": resolve, "lat": 31.200612, "lon": 120.151512,
             "level": "grid" if fields.get("grid_code", "G1") else "community",
@@ -50,7 +62,9 @@ async def _token(context: Context, code: str) -> AnonymousToken:
     chat = await context.session.scalar(sa.select(Chat).where(Chat.key_hash == code))
     assert chat is not None
     token = AnonymousToken(
-        salt="salt", chat_hash=keyring.hash("salt", chat.platform, chat.address), return_address=f"memory\nmain\n{code}\nzh_CN"
+        salt="salt",
+        chat_hash=keyring.hash("salt", chat.platform, chat.address),
+        return_address=f"memory\nmain\n{code}\nzh_CN",
     )
     context.session.add(token)
     await context.session.flush()

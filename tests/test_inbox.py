@@ -197,3 +197,10 @@ async def test_what_was_said_is_unreadable_in_the_file_and_gone_when_the_turn_is
     row = (await machine.inbox_rows())[0]
     assert (row.state, row.raw, row.lane, row.event_id) == ("done", None, "", "e1")
     assert row.received_at == NOW
+
+
+async def test_half_a_surrogate_pair_is_replaced_and_stops_nobody(machine_sqlite):
+    machine = machine_sqlite
+    await asyncio.gather(machine.arrive("一"), machine.arrive("灯\ud83d坏了"), machine.arrive("三"))
+    await machine.all_turns()
+    assert machine.heard == ["一", "灯?坏了", "三"]

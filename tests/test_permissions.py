@@ -1,4 +1,4 @@
-"""Who may do what, when: every state × event × person of every life against a reading of domain.md §4 and §5 of its own.
+"""Who may do what, when: every state × event × person of every life against another reading of domain.md §4 and §5.
 
 What is not written here is refused, and a refusal writes nothing.
 """
@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from models import AnonymousToken, Claim, Order, Person, Problem, Task, keyring
 from models.community import Chat
 from models.lifecycle import LIVES, NEW, SAME
@@ -17,8 +18,8 @@ from services import moves
 from services.context import SCHEDULER, Actor, Context, Grant, Refusal
 from services.workdays import ZONE
 
-# event | states | target ("=": it stays) | who. A staff word means every higher rank too: a coordinator (and clerk) may what a
-# grid leader may, a secretary what a coordinator may; "leader" is the leader of this grid only.
+# event | states | target ("=": it stays) | who. A staff word means every higher rank too: a coordinator (and clerk) may
+# what a grid leader may, a secretary what a coordinator may; "leader" is the leader of this grid only.
 RULES = {
     "problem": """
         submit       | -                                              | SUBMITTED   | reporter leader
@@ -55,7 +56,7 @@ RULES = {
     """,
     "task": """
         publish      | -                                              | OPEN        | leader
-        fill         | OPEN                                           | CLAIMED     | scheduler
+        fill         | OPEN UNFILLED                                  | CLAIMED     | scheduler
         free         | CLAIMED                                        | OPEN        | scheduler
         widen        | OPEN                                           | =           | scheduler
         unfilled     | OPEN                                           | UNFILLED    | scheduler
@@ -75,7 +76,7 @@ RULES = {
         withdraw     | ACTIVE                                         | WITHDRAWN      | claimer
         late         | ACTIVE                                         | LATE_WITHDRAWN | claimer
         check_in     | ACTIVE                                         | CHECKED_IN     | claimer task_leader leader
-        check_out    | CHECKED_IN                                     | DONE           | claimer task_leader leader
+        check_out    | CHECKED_IN                                     | DONE           | claimer task_leader leader scheduler
         no_show      | ACTIVE                                         | NO_SHOW        | scheduler
         verify       | DONE                                           | VERIFIED       | task_leader leader scheduler
         cancel       | ACTIVE WAITLISTED OFFERED CHECKED_IN           | CANCELLED      | scheduler
@@ -140,11 +141,41 @@ def somebody(name: str) -> Actor:
 def things() -> dict[str, Any]:
     now = datetime(2026, 11, 23, 9, 0, tzinfo=ZONE)
     ids = {name: one.id for name, one in PERSONS.items() if one is not None}
-    problem = Problem(id=new_id(), community_id="c", code="WT-20261123-0001", category="E01", grid_code="G1", reporter_id=ids["reporter"],
-                      submitted_at=now, contact_due=now, resolve_due=now, original_resolve_due=now)  # fmt: skip
-    order = Order(id=new_id(), community_id="c", code="DD-20261123-0001", resident_id=ids["reporter"], grid_code="G1", submitted_at=now)
-    task = Task(id=new_id(), community_id="c", code="RW-20261123-0001", short_no=31, source="order", source_id=order.id, title="t", grid_code="G1",
-                start_at=now, end_at=now, created_at=now, leader_id=ids["task leader"], creator_id=ids["task leader"])  # fmt: skip
+    problem = Problem(
+        id=new_id(),
+        community_id="c",
+        code="WT-20261123-0001",
+        category="E01",
+        grid_code="G1",
+        reporter_id=ids["reporter"],
+        submitted_at=now,
+        contact_due=now,
+        resolve_due=now,
+        original_resolve_due=now,
+    )
+    order = Order(
+        id=new_id(),
+        community_id="c",
+        code="DD-20261123-0001",
+        resident_id=ids["reporter"],
+        grid_code="G1",
+        submitted_at=now,
+    )
+    task = Task(
+        id=new_id(),
+        community_id="c",
+        code="RW-20261123-0001",
+        short_no=31,
+        source="order",
+        source_id=order.id,
+        title="t",
+        grid_code="G1",
+        start_at=now,
+        end_at=now,
+        created_at=now,
+        leader_id=ids["task leader"],
+        creator_id=ids["task leader"],
+    )
     claim = Claim(id=new_id(), task_id=task.id, person_id=ids["claimer"], claimed_at=now)
     return {"problem": problem, "order": order, "task": task, "claim": claim}
 

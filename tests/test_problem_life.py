@@ -9,15 +9,33 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from problem_stage import (
+    MORNING,
+    NIGHT,
+    RESULT,
+    deliver,
+    drawn,
+    find,
+    group,
+    history,
+    labels,
+    report,
+    sealed,
+    shown,
+    support,
+    text,
+    to,
+)
+from work_stage import Stage, staged
+
 from models import AnonymousToken, Chat, Person, Problem, RoleAssignment
 from models.lifecycle import PROBLEM
-from problem_stage import MORNING, NIGHT, RESULT, deliver, drawn, find, group, history, labels, report, sealed, shown, support, text, to
 from services import desk, dialogs, mine, problems, ratings, relay, tickets
 from services.context import Refusal
 from services.workdays import ZONE
 from texts.problem_screens import TICKET_BUTTONS
 from texts.render import catalogue
-from work_stage import Stage, staged
+from texts.utterances import recognise
 
 
 @pytest.fixture
@@ -25,9 +43,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
     async with staged(database_url) as made:
         made.now = MORNING
         async with made.turn(None) as context:
-            context.session.add(
-                Chat(platform="memory", bot="main", key_hash="wall", address="wall", kind="group", purpose="public")
-            )
+            context.session.add(Chat(platform="memory", bot="main", key_hash="wall", address="wall", kind="group", purpose="public"))
         yield made
 
 
@@ -42,7 +58,7 @@ async def refused(stage: Stage, who: str, verb: str, code: str, words: str = "",
     return refusal.value.key
 
 
-# -- the ticket ----------------------------------------------------------------------------------------------------------
+# -- the ticket -----------------------------------------------------------------------------------------------------
 async def test_the_grid_leader_gets_one_ticket_with_everything_and_nobody_else_does(stage):
     code = await report(stage, announce=True)
     (ticket,) = await to(stage, "ST04")
@@ -98,7 +114,7 @@ async def test_the_ticket_follows_the_problem_in_place(stage):
     assert labels(shown(edit)) == ["已联系", "办结", "派单", "上报"]
 
 
-# -- taking it up --------------------------------------------------------------------------------------------------------
+# -- taking it up ---------------------------------------------------------------------------------------------------
 async def test_accepting_tells_the_reporter_and_is_no_contact(stage):
     code = await report(stage)
     answer = await perform(stage, "ST04", "accept", code)
@@ -128,7 +144,7 @@ async def test_an_unknown_code_lists_the_last_three(stage):
     assert refusal.value.values["last"] == codes[:0:-1]
 
 
-# -- up, down, aside -----------------------------------------------------------------------------------------------------
+# -- up, down, aside ------------------------------------------------------------------------------------------------
 async def test_escalating_gives_a_fresh_deadline_and_keeps_the_original(stage):
     code = await report(stage, sla="P2", announce=True)
     original = (await find(stage, code)).resolve_due
@@ -153,7 +169,12 @@ async def test_escalating_gives_a_fresh_deadline_and_keeps_the_original(stage):
 
 @pytest.mark.parametrize(
     ("sla", "day", "key"),
-    [("P2", "11月27日", "extend.class"), ("P3", "11月30日", "extend.range"), ("P3", "12月22日", "extend.range"), ("P3", "99月1日", "refused.date")],
+    [
+        ("P2", "11月27日", "extend.class"),
+        ("P3", "11月30日", "extend.range"),
+        ("P3", "12月22日", "extend.range"),
+        ("P3", "99月1日", "refused.date"),
+    ],
 )
 async def test_an_extension_has_its_limits(stage, sla, day, key):
     code = await report(stage, sla=sla)
@@ -190,7 +211,7 @@ async def test_suspending_sets_an_alarm_that_resumes(stage):
     assert "恢复办理" in shown((await to(stage, "R101"))[-1]).text
 
 
-# -- ends ----------------------------------------------------------------------------------------------------------------
+# -- ends -----------------------------------------------------------------------------------------------------------
 async def test_a_short_result_loses_nothing(stage):
     code = await report(stage)
     async with stage.turn("ST04") as context:
@@ -277,7 +298,7 @@ async def test_closing_an_anonymous_problem_sets_the_day_its_address_is_destroye
         assert token.purge_at == stage.now + timedelta(days=30)
 
 
-# -- the reporter takes it back ------------------------------------------------------------------------------------------
+# -- the reporter takes it back -------------------------------------------------------------------------------------
 async def test_withdrawing_tells_the_handler_and_ends_early(stage):
     code = await report(stage)
     async with stage.turn("R102") as context:
@@ -311,7 +332,7 @@ async def test_withdrawing_danger_only_lets_the_reporter_go(stage):
     assert (await history(stage, code))[-1].actor_id is None
 
 
-# -- undoing -------------------------------------------------------------------------------------------------------------
+# -- undoing --------------------------------------------------------------------------------------------------------
 async def test_by_day_the_reporter_knows_and_nothing_is_undone(stage):
     code = await report(stage)
     answer = await perform(stage, "ST04", "accept", code)
@@ -378,7 +399,7 @@ async def test_nobody_undoes_what_another_did(stage):
     assert refusal.value.key == "undo.gone"
 
 
-# -- looking -------------------------------------------------------------------------------------------------------------
+# -- looking --------------------------------------------------------------------------------------------------------
 async def test_everybody_sees_what_is_theirs_to_see(stage):
     code = await report(stage)
     hidden = await report(stage, anonymous="R102")
@@ -422,7 +443,7 @@ async def test_the_list_of_work_is_the_own_grid_only(stage):
             await desk.todo(context)
 
 
-# -- taking down for somebody --------------------------------------------------------------------------------------------
+# -- taking down for somebody ---------------------------------------------------------------------------------------
 async def test_a_phone_call_is_taken_down_and_the_caller_known_again(stage):
     for _ in range(2):
         async with stage.turn("ST04") as context:
@@ -459,3 +480,30 @@ def test_every_refusal_and_answer_has_its_words():
         assert key in catalogue("zh_CN"), key
     for key in (key for source in sources for key in re.findall(r'Refusal\(\s*"([a-z_.]+)"', source)):
         assert len(catalogue("zh_CN")[key]) <= 150
+
+
+# -- what is said ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("said", "intent", "slots"),
+    [
+        ("不受理 WT-20261123-0002", "reject", {"code": "WT-20261123-0002", "reason": ""}),
+        ("不受理WT-20261123-0002 非本社区", "reject", {"code": "WT-20261123-0002", "reason": "非本社区"}),
+        ("上报母墙 WT-20261123-0002", "escalate", {"code": "WT-20261123-0002", "reason": ""}),
+        ("办结 WT-20261123-0002", "resolve", {"code": "WT-20261123-0002", "result": ""}),
+        ("办结 WT-20261123-0002：已修好", "resolve", {"code": "WT-20261123-0002", "result": "已修好"}),
+        ("延期 WT-20261123-0002 12月4日", "extend", {"code": "WT-20261123-0002", "day": "12月4日", "reason": ""}),
+        ("挂账 WT-20261123-0002 12月31日 等资金", "suspend", {"code": "WT-20261123-0002", "day": "12月31日", "reason": "等资金"}),
+        ("并案 WT-20261123-0002 到 WT-20261123-0001", "merge", {"code": "WT-20261123-0002", "parent": "WT-20261123-0001"}),
+        ("评价 WT-20261123-0002 基本满意 慢了点", "rate", {"code": "WT-20261123-0002", "grade": "基本满意", "reason": "慢了点"}),
+        ("评价 WT-20261123-0002 不满意", "rate", {"code": "WT-20261123-0002", "grade": "不满意", "reason": ""}),
+        ("满意", "rate_last", {"grade": "满意"}),
+        ("还是没解决", "solved_last", {"answer": "没解决"}),
+        ("误报", "false_alarm", {"code": ""}),
+        ("代录：王阿姨 13800000000 9幢路灯不亮", "on_behalf", {"name": "王阿姨", "phone": "13800000000", "text": "9幢路灯不亮"}),
+        ("撤销", "undo", {}),
+    ],
+)
+def test_a_sentence_is_read_with_its_parts(said, intent, slots):
+    found = recognise(said)
+    assert found is not None
+    assert (found[0].name, found[1]) == (intent, slots)

@@ -13,12 +13,13 @@ from databases import Databases
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from models import Problem
 from problem_stage import MORNING, RESULT, find, report
+from work_stage import Stage, staged
+
+from models import Problem
 from services import desk, mine, problems, ratings
 from services.context import Refusal
 from services.workdays import Calendar, local
-from work_stage import Stage, staged
 
 STAFF, COMMUNITY = {"ST04", "ST02", "ST01"}, {"ST02", "ST01"}
 WHO = st.sampled_from(["R101", "R102", "ST04", "ST05", "ST02", "ST01"])
@@ -182,7 +183,11 @@ class ProblemMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, solved=st.booleans())
     def say_solved(self, who: str, solved: bool) -> None:
-        self.attempt(who, rated(self.model, who, None, solved), lambda context, problem: ratings.say_solved(context, problem, solved))
+        self.attempt(
+            who,
+            rated(self.model, who, None, solved),
+            lambda context, problem: ratings.say_solved(context, problem, solved),
+        )
 
     @rule(minutes=st.sampled_from([1, 15, 60 * 7, 60 * 26, 60 * 24 * 8, 60 * 24 * 31]))
     def time_passes(self, minutes: int) -> None:
@@ -217,6 +222,9 @@ def test_any_sequence_of_attempts_keeps_to_the_table(databases, kind):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12 if kind == "sqlite" else 5, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=8 if kind == "sqlite" else 3,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

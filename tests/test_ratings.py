@@ -8,15 +8,30 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from problem_stage import (
+    MORNING,
+    RESULT,
+    deliver,
+    drawn,
+    find,
+    history,
+    labels,
+    person,
+    report,
+    sealed,
+    shown,
+    support,
+    to,
+)
+from work_stage import Stage, staged
+
 from models import Claim, Evaluation, Problem
-from problem_stage import MORNING, RESULT, deliver, drawn, find, history, labels, person, report, sealed, shown, support, to
 from services import desk, mine, problems, ratings, tickets
 from services.context import Refusal
 from services.workdays import ZONE
 from texts.actions import Do
 from texts.answers import meaning
 from texts.screen import Screen, screen
-from work_stage import Stage, staged
 
 
 @pytest.fixture
@@ -222,16 +237,32 @@ async def test_five_workdays_of_silence_close_it_unrated(stage):
 @pytest.mark.parametrize(
     ("subject", "said", "name"),
     [
-        ("grade", "满意", "good"), ("grade", "基本满意", "fair"), ("grade", "不满意", "poor"), ("grade", "非常满意", "good"),
-        ("grade", "很不满意", "poor"), ("solved", "解决了", "yes"), ("solved", "没解决", "no"), ("solved", "没有解决", "no"),
-        ("reject", "违法线索转110", "police"), ("reject", "非本社区,在隔壁", "elsewhere"), ("reject", "不想办", None),
+        ("grade", "满意", "good"),
+        ("grade", "基本满意", "fair"),
+        ("grade", "不满意", "poor"),
+        ("grade", "非常满意", "good"),
+        ("grade", "很不满意", "poor"),
+        ("solved", "解决了", "yes"),
+        ("solved", "没解决", "no"),
+        ("solved", "没有解决", "no"),
+        ("reject", "违法线索转110", "police"),
+        ("reject", "非本社区,在隔壁", "elsewhere"),
+        ("reject", "不想办", None),
     ],
-)  # fmt: skip
+)
 def test_short_answers_are_understood(subject, said, name):
     assert meaning(subject, said) == name
 
 
 def test_the_card_of_a_ticket_is_one_for_each_kind_of_viewer():
-    problem = Problem(id="x", community_id="c", code="WT-1", category="E01", submitted_at=MORNING, contact_due=MORNING,
-                      resolve_due=MORNING, original_resolve_due=MORNING)  # fmt: skip
+    problem = Problem(
+        id="x",
+        community_id="c",
+        code="WT-1",
+        category="E01",
+        submitted_at=MORNING,
+        contact_due=MORNING,
+        resolve_due=MORNING,
+        original_resolve_due=MORNING,
+    )
     assert len({tickets.card(problem, view) for view in (tickets.LEADER, tickets.COORDINATOR, tickets.STREET)}) == 3

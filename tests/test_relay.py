@@ -1,4 +1,4 @@
-"""The line between a reporter and the handler: replies, first contact, and that no name crosses it (domain.md §0.5, §5, §10)."""
+"""The line between a reporter and the handler: replies, first contact, no name crosses it (domain.md §0.5, §5, §10)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import sqlalchemy as sa
-from models import OutboxMessage, ProblemMessage
 from problem_stage import MORNING, NIGHT, deliver, find, history, labels, report, sealed, shown, text, to
+from work_stage import Stage, staged
+
+from models import OutboxMessage, ProblemMessage
 from services import problems, relay
 from services.context import Refusal
 from texts.screen import Screen
-from work_stage import Stage, staged
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ async def test_no_name_crosses_an_anonymous_line(stage):
 
 
 async def test_a_message_to_another_chat_with_the_same_number_is_not_ours(stage):
-    """Message numbers are per chat: a stranger replying to their own message of that number must not reach the problem."""
+    """Message numbers are per chat: a reply to one's own message of that number must not reach the problem."""
     await report(stage, anonymous="R102", announce=True)
     (ticket,) = await to(stage, "ST04")
     await deliver(stage)

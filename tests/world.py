@@ -17,11 +17,11 @@ from bot.main import Application
 from bot.platforms.memory import MemoryPlatform, Shown
 from bot.settings import Settings
 from demo.loader import default_clock, load
-from models import Chat, ChatAccount, Person, keyring
+from models import Chat, ChatAccount, LocalMessage, Person, keyring
 from models.database import migrate
 from services.clock import HandClock
 from services.workdays import local
-from texts.render import Rendered
+from texts.render import Rendered, RenderedButton
 
 KEYS = "t:" + "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
 HASH = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
@@ -166,6 +166,7 @@ async def made_world(url: str, folder: Path, platform: str = "memory", now: str 
     async with app.database.transaction() as session:
         await load(session, clock.now())
         await _rename(session, platform)
+        await _show_cards(session, memory)
     await app.alarms.take_as_done(clock.now())
     await app.start(serve=False)
     world = World(app, memory, clock)
@@ -182,6 +183,16 @@ async def _rename(session: Any, platform: str) -> None:
     for account in await session.scalars(sa.select(ChatAccount)):
         account.platform, account.user_hash = platform, keyring.hash("user", platform, "main", account.user_address)
     await session.execute(sa.text("UPDATE outbox SET platform = :platform"), {"platform": platform})
+
+
+async def _show_cards(session: Any, memory: MemoryPlatform) -> None:
+    """The cards that stand in the demo's groups stand in the memory platform too."""
+    for row in await session.scalars(sa.select(LocalMessage)):
+        buttons = tuple(
+            tuple(RenderedButton(b["label"], b.get("action", ""), b.get("url", "").rpartition("=")[2]) for b in line)
+            for line in row.body["buttons"]
+        )
+        memory.messages.append(Shown(f"m{row.id}", row.chat, Rendered(row.body["text"], buttons)))
 
 
 __all__ = ["Answer", "Person", "Somebody", "World", "json", "made_world"]

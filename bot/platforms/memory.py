@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.events import ChatRef, Event, FileRef, Joined, Left, Location, Photo, Press, Scan, Sender, Sticker, Text, Voice
-from bot.platforms.base import CAPABILITIES, Arrival, Media, Receive, Refused
+from bot.platforms.base import CAPABILITIES, Arrival, Media, MessageGone, Receive, Refused
 from texts.render import Capabilities, Rendered
 
 
@@ -96,8 +96,11 @@ class MemoryPlatform:
         self.toasts.append((chat, press_id, text))
 
     def message(self, message_id: str) -> Shown:
-        """The message with this id."""
-        return next(shown for shown in self.messages if shown.id == message_id)
+        """The message with this id. Raises MessageGone."""
+        found = next((shown for shown in self.messages if shown.id == message_id), None)
+        if found is None:
+            raise MessageGone(message_id)
+        return found
 
     def rate_key(self, chat: str) -> tuple[str, bool]:
         """Every chat for itself."""

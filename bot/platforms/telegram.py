@@ -72,6 +72,11 @@ class TelegramPlatform:
 
     name = "telegram"
 
+    @property
+    def polls(self) -> bool:
+        """Whether this adapter asks for updates: then one process at a time may."""
+        return not self._webhook_url
+
     def __init__(
         self,
         token: str,
@@ -159,24 +164,24 @@ class TelegramPlatform:
         """The route that Telegram calls; none when it is polled."""
         return [web.post(self.webhook_path, self.handle_webhook)] if self._webhook_url else []
 
-    async def send(self, chat: str, message: Rendered, *, media: tuple[Media, ...] = (), reply_to: str = "") -> str:
+    async def send(self, chat: str, message: Rendered, *, media: tuple[Media, ...] = (), key: str = "") -> str:
         """Send to a chat or topic; the message id (of the message with the buttons). Raises SendError.
 
         One medium carries the text as its caption; a text too long for that goes before it; several media go before the
-        text. A medium that Telegram refuses is left out: the words matter more.
+        text. A medium that Telegram refuses is left out: the words matter more. Telegram takes no idempotency `key`.
         """
         async with self._sending():
-            keyboard, where = self._keyboard(chat, message), _where(chat) | _reply(reply_to)
+            keyboard, where = self._keyboard(chat, message), _where(chat)
             if len(media) == 1 and utf16_length(message.text) > CAPTION_LIMIT:
                 number = await self._send_text(message, where, keyboard)
                 with contextlib.suppress(_FileRefused):
-                    await self._follow(partial(self._send_file, media[0], _where(chat)))
+                    await self._follow(partial(self._send_file, media[0], where))
                 return number
             if len(media) == 1:
                 with contextlib.suppress(_FileRefused):
                     return await self._send_file(media[0], where, caption=message.text or None, reply_markup=keyboard)
             elif await self._send_files(media, where):
-                return await self._follow(partial(self._send_text, message, _where(chat), keyboard))
+                return await self._follow(partial(self._send_text, message, where, keyboard))
             return await self._send_text(message, where, keyboard)
 
     async def edit(self, chat: str, message_id: str, message: Rendered) -> None:
@@ -434,11 +439,17 @@ def _which(chat: str, message_id: str) -> dict[str, Any]:
     return {"chat_id": _where(chat)["chat_id"], "message_id": int(message_id)}
 
 
-def _reply(message_id: str) -> dict[str, Any]:
-    if not message_id.isdecimal():
-        return {}
-    return {"reply_parameters": telegram.ReplyParameters(int(message_id), allow_sending_without_reply=True)}
-
-
 def _is_photo(medium: Media) -> bool:
     return medium.mime in _PHOTOS and len(medium.data) <= PHOTO_LIMIT
+
+
+async def bot_name(token: str, api_url: str) -> str:
+    """The bot's user name, or "" when Telegram cannot be asked now."""
+    transport = Transport(1, 10.0, 10.0)
+    try:
+        me = await BotApi(token, api_url, transport).call("getMe", {})
+    except SendError:
+        return ""
+    finally:
+        await transport.close()
+    return str(me.get("username", ""))
