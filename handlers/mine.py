@@ -83,12 +83,8 @@ async def take_written_solved(message: Text, context: Context, code: str, answer
 @router.message(Phrase("solved_last"))
 async def take_bare_solved(message: Text, context: Context, answer: str) -> Reply:
     name = meaning("solved", answer) or "no"
-    found = await mine.meant(
-        context, ("RESOLVED",), "rate.none_waiting", screen("rating.which_solved"), lambda one: Do.solved(one, name)
-    )
-    return Say(
-        found if isinstance(found, Screen) else await ratings.say_solved(context, found, name == "yes", spoken=True)
-    )
+    found = await mine.meant(context, ("RESOLVED",), "rate.none_waiting", screen("rating.which_solved"), lambda one: Do.solved(one, name))
+    return Say(found if isinstance(found, Screen) else await ratings.say_solved(context, found, name == "yes", spoken=True))
 
 
 # -- taking back
@@ -112,9 +108,7 @@ async def withdraw_last(message: Text, context: Context) -> Reply:
 async def call_off(message: Text, context: Context, code: str) -> Reply:
     if code:
         return Say(await mine.false_alarm(context, await problems.find(context, code, lock=True)))
-    found = await mine.meant(
-        context, mine.UNDER_WAY, "false_alarm.none", screen("false_alarm.which"), Do.false_alarm, urgent=True
-    )
+    found = await mine.meant(context, mine.UNDER_WAY, "false_alarm.none", screen("false_alarm.which"), Do.false_alarm, urgent=True)
     return Say(found if isinstance(found, Screen) else await mine.false_alarm(context, found))
 
 

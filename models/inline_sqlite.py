@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -16,13 +16,35 @@ from sqlalchemy import pool
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, AdaptedConnection
-from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import await_
 
 Result = TypeVar("Result")
 
 BUSY_SECONDS = 20.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.05
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=0")
+
+
+class _Done:
+    """What may be awaited and is over at once: SQLAlchemy insists that a statement awaits something."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+_DONE = _Done()
+
+
+class _Cursor(sqlite3.Cursor):
+    """The driver's cursor, whose statements run here and now."""
+
+    def execute(self, *statement: Any) -> sqlite3.Cursor:
+        await_(_DONE)
+        return super().execute(*statement)
+
+    def executemany(self, *statement: Any) -> sqlite3.Cursor:
+        await_(_DONE)
+        return super().executemany(*statement)
 
 
 class InlineConnection(AdaptedConnection):
@@ -35,8 +57,8 @@ class InlineConnection(AdaptedConnection):
         self._dirty_since = connection.total_changes
 
     def cursor(self) -> sqlite3.Cursor:
-        """A cursor of the driver: its statements run here and now."""
-        cursor: sqlite3.Cursor = self._connection.cursor()
+        """A new cursor."""
+        cursor: sqlite3.Cursor = self._connection.cursor(_Cursor)
         return cursor
 
     def begin(self) -> None:
@@ -46,7 +68,7 @@ class InlineConnection(AdaptedConnection):
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            await_only(self._begin_later())
+            await_(self._begin_later())
         self._dirty_since = self._connection.total_changes
 
     async def _begin_later(self) -> None:
@@ -67,7 +89,7 @@ class InlineConnection(AdaptedConnection):
         if self._connection.total_changes == self._dirty_since:
             self._connection.commit()
         else:
-            await_only(_in_thread(self._worker, self._connection.commit))
+            await_(_in_thread(self._worker, self._connection.commit))
 
     def rollback(self) -> None:
         """Undo the transaction, where there is one."""
@@ -113,7 +135,7 @@ class InlineSQLite(SQLiteDialect_pysqlite):
         for named in ("check_same_thread", "isolation_level", "timeout"):
             options.pop(named, None)
         worker = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        return InlineConnection(await_only(_in_thread(worker, lambda: _open(arguments[0], options))), worker)
+        return InlineConnection(await_(_in_thread(worker, lambda: _open(arguments[0], options))), worker)
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Every transaction is a writer from its first statement on: no read-modify-write is ever lost."""

@@ -56,9 +56,7 @@ VERBS: dict[str, Verb] = {
     "escalate": Verb("escalate", lambda c, p, words, day: problems.escalate(c, p, words), "ask.escalate"),
     "return": Verb("return", lambda c, p, words, day: problems.return_to_grid(c, p, words), "ask.return"),
     "extend": Verb("extend", lambda c, p, words, day: problems.extend(c, p, _dated(day), words), "ask.extend", True),
-    "suspend": Verb(
-        "suspend", lambda c, p, words, day: problems.suspend(c, p, _dated(day), words), "ask.suspend", True
-    ),
+    "suspend": Verb("suspend", lambda c, p, words, day: problems.suspend(c, p, _dated(day), words), "ask.suspend", True),
     "resume": Verb("resume", lambda c, p, words, day: problems.resume(c, p)),
     "explain": Verb("explain", lambda c, p, words, day: problems.explain(c, p, words), "ask.explain"),
     "resolve": Verb("resolve", lambda c, p, words, day: problems.resolve(c, p, words), "ask.resolve"),
@@ -254,10 +252,7 @@ async def on_behalf(context: Context, name: str, phone: str, text: str) -> Scree
 async def _caller(context: Context, name: str, digits: str) -> Person:
     hashed = keyring.hash("phone", digits)
     known: Person | None = await context.session.scalar(
-        sa.select(Person)
-        .where(col(Person.phone_hash) == hashed, col(Person.deleted_at).is_(None))
-        .order_by(col(Person.id))
-        .limit(1)
+        sa.select(Person).where(col(Person.phone_hash) == hashed, col(Person.deleted_at).is_(None)).order_by(col(Person.id)).limit(1)
     )
     if known is not None:
         return known

@@ -23,9 +23,7 @@ def wait(context: Context, kind: str, problem: Problem, **data: Any) -> None:
     """Wait for words about the problem. An earlier unfinished draft stays for its 7 days."""
     if context.account is None:
         raise LookupError("only a person with an account can be asked for words")
-    context.draft = Draft(
-        account_id=context.account.id, kind=kind, data={"problem": problem.id, **data}, updated_at=context.now
-    )
+    context.draft = Draft(account_id=context.account.id, kind=kind, data={"problem": problem.id, **data}, updated_at=context.now)
     context.session.add(context.draft)
 
 

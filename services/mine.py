@@ -79,11 +79,7 @@ async def look(context: Context, problem: Problem) -> Shown:
             "grade": Key(f"grade.{problem.rating}") if problem.rating else None,
         }  # fmt: skip
     buttons = _buttons(context, problem) if "reporter" in who else []
-    questions = (
-        problem_screens.rating_buttons(problem.id, problem.rating, problem.solved)
-        if problem.state == "RESOLVED"
-        else ()
-    )
+    questions = problem_screens.rating_buttons(problem.id, problem.rating, problem.solved) if problem.state == "RESOLVED" else ()
     shown = problem_screens.sheet(values, buttons, public=not full, more=questions if "reporter" in who else ())
     return Shown(shown, subject=tickets.subject(problem) if full else "")
 
@@ -160,9 +156,7 @@ async def _gone(context: Context, problem: Problem, answer: str, told: str) -> S
     await tickets.keep_addresses(context, problem)
     urgent = problem.sla == "P1"
     others = [one.id for one in await tickets.coordinators(context)] if urgent else []
-    await tickets.tell_handlers(
-        context, problem, screen(told, **problems.named(problem)), urgent=urgent, besides=others
-    )
+    await tickets.tell_handlers(context, problem, screen(told, **problems.named(problem)), urgent=urgent, besides=others)
     await tickets.tell_supporters(context, problem, screen("problem.told.withdrawn", **problems.named(problem)))
     await tickets.refresh(context, problem)
     return screen(answer, code=problem.code)
@@ -195,15 +189,11 @@ async def appeal(context: Context, problem: Problem, reason: str = "") -> Answer
         dialogs.wait(context, DRAFT, problem)
         return Answer(screen("appeal.ask", code=problem.code), waiting=True)
     await tickets.seal(context, problem)
-    await moves.move(
-        context, problem, "appeal", reason.strip(), appealed_at=context.now, closed_at=None, close_reason=""
-    )
+    await moves.move(context, problem, "appeal", reason.strip(), appealed_at=context.now, closed_at=None, close_reason="")
     await tickets.keep_addresses(context, problem)
     bosses = list(await problems.secretaries(context))
     look_at = [Button("button.show", Do.show(problem.id))]
-    await tickets.tell(
-        context, problem, bosses, screen("ticket.appealed", look_at, **problems.named(problem, reason=reason.strip()))
-    )
+    await tickets.tell(context, problem, bosses, screen("ticket.appealed", look_at, **problems.named(problem, reason=reason.strip())))
     await tickets.refresh(context, problem)
     return Answer(screen("appeal.done", code=problem.code))
 

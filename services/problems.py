@@ -160,12 +160,8 @@ async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
     before = await tickets.handlers(context, problem)
     log = await moves.move(context, problem, "escalate", reason, level=higher, resolve_due=term(context, problem))
     level, urgent = Key(f"level.{higher}"), problem.sla == "P1"
-    values = named(
-        problem, level=level, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due)
-    )
-    await tickets.tell_reporter(
-        context, problem, screen("problem.told.escalated", tickets.talk_button(problem), **values)
-    )
+    values = named(problem, level=level, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
+    await tickets.tell_reporter(context, problem, screen("problem.told.escalated", tickets.talk_button(problem), **values))
     after = [person.id for person in await tickets.owners(context, problem)]
     why: Value = reason or Key("escalate.overdue")
     told = screen("ticket.escalated", [Button("button.show", Do.show(problem.id))], reason=why, **values)
@@ -189,9 +185,7 @@ async def return_to_grid(context: Context, problem: Problem, reason: str) -> Sta
         [Button("button.show", Do.show(problem.id))],
         **named(problem, reason=reason, due=problem.resolve_due),
     )
-    await tickets.tell(
-        context, problem, [one.id for one in await tickets.owners(context, problem)], told, urgent=problem.sla == "P1"
-    )
+    await tickets.tell(context, problem, [one.id for one in await tickets.owners(context, problem)], told, urgent=problem.sla == "P1")
     await tickets.refresh(context, problem)
     return log
 
@@ -208,9 +202,7 @@ async def merge(context: Context, problem: Problem, parent: Problem) -> StateLog
         raise Refusal("merge.other_grid", parent=parent.code)
     dues = ("contact_due", "resolve_due", "original_resolve_due")
     kept = {name: getattr(parent, name) for name in dues}
-    log = await moves.move(
-        context, problem, "merge", parent.code, merged_into_id=parent.id, **closing(context, problem)
-    )
+    log = await moves.move(context, problem, "merge", parent.code, merged_into_id=parent.id, **closing(context, problem))
     for name in dues:
         setattr(parent, name, min(kept[name], getattr(problem, name)))
     followers = await _follow(context, problem, parent)
@@ -297,9 +289,7 @@ async def extend(context: Context, problem: Problem, day: date, reason: str) -> 
         original_resolve_due=due if counts else problem.original_resolve_due,
     )  # fmt: skip
     values = named(problem, due=due, reason=reason, provisional=tickets.provisional(context, due))
-    await tickets.tell_reporter(
-        context, problem, screen("problem.told.extended", tickets.talk_button(problem), **values)
-    )
+    await tickets.tell_reporter(context, problem, screen("problem.told.extended", tickets.talk_button(problem), **values))
     await tickets.refresh(context, problem)
     return log
 
@@ -336,9 +326,7 @@ async def resume(context: Context, problem: Problem) -> StateLog:
     who = await require(context, problem, "resume")
     log = await moves.move(context, problem, "resume", suspended_until=None, resolve_due=term(context, problem))
     values = named(problem, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
-    await tickets.tell_reporter(
-        context, problem, screen("problem.told.resumed", tickets.talk_button(problem), **values)
-    )
+    await tickets.tell_reporter(context, problem, screen("problem.told.resumed", tickets.talk_button(problem), **values))
     if "scheduler" in who:
         told = screen("ticket.resumed", [Button("button.show", Do.show(problem.id))], **values)
         await tickets.tell_handlers(context, problem, told)
@@ -349,12 +337,7 @@ async def resume(context: Context, problem: Problem) -> StateLog:
 async def resume_due(context: Context, problem_id: str) -> str:
     """The alarm of a suspension: resume the problem when it is still suspended and its review date has come."""
     problem = await context.session.get(Problem, problem_id, with_for_update=True)
-    if (
-        problem is None
-        or problem.state != "SUSPENDED"
-        or problem.suspended_until is None
-        or problem.suspended_until > context.now
-    ):
+    if problem is None or problem.state != "SUSPENDED" or problem.suspended_until is None or problem.suspended_until > context.now:
         return "nothing"
     await resume(context, problem)
     return "resumed"

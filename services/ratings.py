@@ -24,11 +24,7 @@ SECRETARY_AT, MEETING_AT = 2, 3
 async def own(context: Context, states: Iterable[str]) -> list[Problem]:
     """The actor's problems in these states, latest first; in a private chat also those reported from it anonymously."""
     wanted = tuple(states)
-    query = (
-        sa.select(Problem)
-        .where(col(Problem.state).in_(wanted))
-        .order_by(col(Problem.submitted_at).desc(), col(Problem.code).desc())
-    )
+    query = sa.select(Problem).where(col(Problem.state).in_(wanted)).order_by(col(Problem.submitted_at).desc(), col(Problem.code).desc())
     found: list[Problem] = []
     if context.actor.id is not None:
         found += await context.session.scalars(query.where(col(Problem.reporter_id) == context.actor.id))
@@ -52,16 +48,12 @@ async def rate(context: Context, problem: Problem, grade: str, text: str = "", *
     return await _answer(context, problem, grade, solved, text, spoken)
 
 
-async def say_solved(
-    context: Context, problem: Problem, solved: bool, text: str = "", *, spoken: bool = False
-) -> Screen:
+async def say_solved(context: Context, problem: Problem, solved: bool, text: str = "", *, spoken: bool = False) -> Screen:
     """Take the reporter's word whether it is solved; what to show next."""
     return await _answer(context, problem, problem.rating, solved, text, spoken)
 
 
-async def _answer(
-    context: Context, problem: Problem, grade: str | None, solved: bool | None, text: str, spoken: bool
-) -> Screen:
+async def _answer(context: Context, problem: Problem, grade: str | None, solved: bool | None, text: str, spoken: bool) -> Screen:
     await _may_rate(context, problem)
     await tickets.seal(context, problem)
     fields: dict[str, Any] = {"rating": grade, "solved": solved, "rated_at": context.now}
@@ -73,9 +65,7 @@ async def _answer(
         shown = await _close(context, problem, text)
     else:
         await moves.move(context, problem, "answer", **fields)
-        await set_alarm(
-            context, "rating_expiry", problem.id, context.calendar.due(context.now, problems.EXPIRE_AFTER_WORKDAYS)
-        )
+        await set_alarm(context, "rating_expiry", problem.id, context.calendar.due(context.now, problems.EXPIRE_AFTER_WORKDAYS))
         shown = problem_screens.echo(problem.id, problem.code, problem.result, grade, solved)
     if problem.reporter_id is not None:
         pressed_here = context.chat.id if context.chat is not None and not spoken else None
@@ -85,9 +75,7 @@ async def _answer(
 
 async def _may_rate(context: Context, problem: Problem) -> None:
     if not await moves.is_reporter(context, problem):
-        supports = (
-            await context.session.get(ProblemSupporter, (problem.id, context.actor.id)) if context.actor.id else None
-        )
+        supports = await context.session.get(ProblemSupporter, (problem.id, context.actor.id)) if context.actor.id else None
         raise Refusal("rate.supporter" if supports else "rate.only_reporter", code=problem.code)
     if problem.state == "CLOSED":
         raise Refusal("rate.closed", code=problem.code)
@@ -132,9 +120,7 @@ async def _thank_members(context: Context, problem: Problem) -> None:
     helpers = await context.session.scalars(
         sa.select(col(Claim.person_id))
         .join(Task, col(Task.id) == col(Claim.task_id))
-        .where(
-            col(Task.source) == "problem", col(Task.source_id) == problem.id, col(Claim.state).in_(("DONE", "VERIFIED"))
-        )
+        .where(col(Task.source) == "problem", col(Task.source_id) == problem.id, col(Claim.state).in_(("DONE", "VERIFIED")))
         .order_by(col(Claim.claimed_at))
     )
     thanks = screen("rating.thanks_member", **problems.named(problem, grade=Key(f"grade.{problem.rating}")))
@@ -151,9 +137,7 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], te
     look = [Button("button.show", Do.show(problem.id))]
     urgent = problem.sla == "P1"
     others = [person.id for person in await tickets.coordinators(context)]
-    await tickets.tell_handlers(
-        context, problem, screen("rating.told_reopened", look, **values), urgent=urgent, besides=others
-    )
+    await tickets.tell_handlers(context, problem, screen("rating.told_reopened", look, **values), urgent=urgent, besides=others)
     bosses = list(await problems.secretaries(context))
     if count == SECRETARY_AT:
         contact = context.calendar.due(context.now, 1)

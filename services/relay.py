@@ -27,7 +27,9 @@ async def about(context: Context) -> Problem | None:
         return None
     chat = context.chat
     rows = await context.session.execute(
-        sa.select(*map(col, (OutboxMessage.chat_id, OutboxMessage.token_id, OutboxMessage.subject, OutboxMessage.card)))
+        sa.select(
+            col(OutboxMessage.chat_id), col(OutboxMessage.token_id), col(OutboxMessage.subject), col(OutboxMessage.card)
+        )
         .where(
             col(OutboxMessage.message_id) == context.reply_to,
             col(OutboxMessage.platform) == chat.platform,
@@ -96,9 +98,7 @@ async def pass_on(context: Context, problem: Problem, text: str, pictures: tuple
 
 async def _to_reporter(context: Context, problem: Problem, text: str, pictures: tuple[str, ...]) -> Screen:
     """From staff: the first relay is the first contact (domain.md §1)."""
-    said = Screen(
-        "relay.to_reporter", {"code": problem.code, "text": text}, (tuple(tickets.talk_button(problem)),), pictures
-    )
+    said = Screen("relay.to_reporter", {"code": problem.code, "text": text}, (tuple(tickets.talk_button(problem)),), pictures)
     urgent = problem.sla == "P1"
     if not await tickets.tell_reporter(context, problem, said, urgent=urgent):
         raise Refusal("relay.unreachable_anonymous" if problem.anonymous else "relay.unreachable", code=problem.code)
@@ -130,6 +130,4 @@ async def _to_handlers(context: Context, problem: Problem, text: str, pictures: 
 
 
 def _keep(context: Context, problem: Problem, direction: str, text: str, author_id: str | None) -> None:
-    context.session.add(
-        ProblemMessage(problem_id=problem.id, direction=direction, body=text, author_id=author_id, at=context.now)
-    )
+    context.session.add(ProblemMessage(problem_id=problem.id, direction=direction, body=text, author_id=author_id, at=context.now))

@@ -119,9 +119,7 @@ async def show(context: Context, problem: Problem) -> tuple[Screen, str]:
 async def refresh(context: Context, problem: Problem) -> None:
     """Make every ticket of the problem, wherever it stands, read as the problem now is."""
     for view in _VIEWS:
-        held = await context.session.scalar(
-            sa.select(col(OutboxMessage.id)).where(col(OutboxMessage.card) == card(problem, view)).limit(1)
-        )
+        held = await context.session.scalar(sa.select(col(OutboxMessage.id)).where(col(OutboxMessage.card) == card(problem, view)).limit(1))
         if held is not None:
             await post.edit_card(context, card(problem, view), await ticket(context, problem, view))
 
@@ -146,10 +144,7 @@ async def handlers(context: Context, problem: Problem) -> list[str]:
     """The ids of those who handle the problem now: the one who accepted it while still in office, else its owners."""
     if problem.lead_handler_id is not None:
         grants = await roles_of(context.session, problem.lead_handler_id, context.now)
-        if any(
-            grant.role in STAFF_ROLES and (grant.role != "grid_leader" or grant.grid in (None, problem.grid_code))
-            for grant in grants
-        ):
+        if any(grant.role in STAFF_ROLES and (grant.role != "grid_leader" or grant.grid in (None, problem.grid_code)) for grant in grants):
             return [problem.lead_handler_id]
     return [person.id for person in await owners(context, problem)]
 
@@ -169,9 +164,7 @@ async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[s
     for person_id in dict.fromkeys(person_ids):
         view = await _view_of(context, problem, person_id)
         shown = await ticket(context, problem, view)
-        await post.to_person(
-            context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent
-        )
+        await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent)
 
 
 async def _view_of(context: Context, problem: Problem, person_id: str) -> str:
@@ -181,16 +174,12 @@ async def _view_of(context: Context, problem: Problem, person_id: str) -> str:
     return LEADER if roles & {"grid_leader", "duty"} else STREET
 
 
-async def tell_handlers(
-    context: Context, problem: Problem, shown: Screen, *, urgent: bool = False, besides: Iterable[str] = ()
-) -> None:
+async def tell_handlers(context: Context, problem: Problem, shown: Screen, *, urgent: bool = False, besides: Iterable[str] = ()) -> None:
     """A message to those who handle the problem, and to `besides`; not to the one who acts."""
     await tell(context, problem, [*await handlers(context, problem), *besides], shown, urgent=urgent)
 
 
-async def tell(
-    context: Context, problem: Problem, person_ids: Iterable[str], shown: Screen, *, urgent: bool = False
-) -> None:
+async def tell(context: Context, problem: Problem, person_ids: Iterable[str], shown: Screen, *, urgent: bool = False) -> None:
     """A private message about the problem to each of these once; not to the one who acts."""
     for person_id in dict.fromkeys(person_ids):
         if person_id != context.actor.id:
@@ -202,24 +191,17 @@ async def tell_reporter(
 ) -> bool:
     """A message to the reporter, an anonymous one by the sealed address; whether there is a way to reach them."""
     if problem.reporter_id is not None:
-        row = await post.to_person(
-            context, problem.reporter_id, shown, subject=subject(problem), card=card, urgent=urgent, answer=answer
-        )
+        row = await post.to_person(context, problem.reporter_id, shown, subject=subject(problem), card=card, urgent=urgent, answer=answer)
         return row is not None
     if problem.token_id is None:
         return False
-    return (
-        await post.to_token(context, problem.token_id, shown, subject=subject(problem), answer=answer or urgent)
-        is not None
-    )
+    return await post.to_token(context, problem.token_id, shown, subject=subject(problem), answer=answer or urgent) is not None
 
 
 async def tell_supporters(context: Context, problem: Problem, shown: Screen) -> None:
     """A message to all with the same problem: supporters, and the anonymous reporters of problems merged into it."""
     told = await context.session.scalars(
-        sa.select(col(ProblemSupporter.person_id))
-        .where(col(ProblemSupporter.problem_id) == problem.id)
-        .order_by(col(ProblemSupporter.at))
+        sa.select(col(ProblemSupporter.person_id)).where(col(ProblemSupporter.problem_id) == problem.id).order_by(col(ProblemSupporter.at))
     )
     for person_id in told.all():
         if person_id not in (context.actor.id, problem.reporter_id):
@@ -234,9 +216,7 @@ async def merged_children(context: Context, problem: Problem) -> list[Problem]:
     found: list[Problem] = []
     parents = [problem.id]
     while parents:
-        children = list(
-            await context.session.scalars(sa.select(Problem).where(col(Problem.merged_into_id).in_(parents)))
-        )
+        children = list(await context.session.scalars(sa.select(Problem).where(col(Problem.merged_into_id).in_(parents))))
         parents = [child.id for child in children]
         found += children
     return found
@@ -244,11 +224,7 @@ async def merged_children(context: Context, problem: Problem) -> list[Problem]:
 
 async def keep_addresses(context: Context, problem: Problem) -> None:
     """Set when the sealed addresses that hear of this problem are destroyed: 30 days after closing, never before."""
-    until = (
-        None
-        if problem.state in (*PROBLEM.open, "MERGED") or problem.closed_at is None
-        else problem.closed_at + ADDRESS_KEPT
-    )
+    until = None if problem.state in (*PROBLEM.open, "MERGED") or problem.closed_at is None else problem.closed_at + ADDRESS_KEPT
     for one in (problem, *await merged_children(context, problem)):
         if one.token_id is not None and (token := await context.session.get(AnonymousToken, one.token_id)) is not None:
             token.purge_at = until

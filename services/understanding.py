@@ -21,8 +21,8 @@ from services import places
 
 CONFIDENT = 0.6
 DUPLICATE = 0.5
-_ALIKE_THING = 0.3
-_ALIKE_PLACE = 0.2
+_ALIKE_THING = 0.2
+_SIDES = 3
 
 _MOST_GUESSES = 3
 _FAINTEST_GUESS = 0.15
@@ -154,7 +154,7 @@ def understand(text: str) -> Understanding:
     scores = _scores(folded, lexicon)
     alarm, feared = _alarm(folded, lexicon)
     if alarm is None:
-        alarm = _dangerous_matter(folded, scores, lexicon)
+        alarm = _dangerous_matter(folded, scores, feared, lexicon)
     for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT)):
         if category is not None:
             scores[category] = 1 - (1 - scores.get(category, 0.0)) * (1 - weight)
@@ -190,10 +190,10 @@ def same_matter(first: str, second: str, same_place: bool = False) -> bool:
     one, other = (_marks(text, lexicon) for text in folded)
     if any(mine and theirs and not mine & theirs for mine, theirs in zip(one, other, strict=True)):
         return False
+    if (one[_SIDES] and other[_SIDES] and one[_SIDES] != other[_SIDES]) or same_place:
+        return one[_SIDES] == other[_SIDES] or not (one[_SIDES] and other[_SIDES])
     alike = _dice(*(lexicon.filler.sub(" ", places.without_places(text)) for text in folded))
-    if one[-1] & other[-1]:
-        return same_place or alike >= _ALIKE_THING
-    return alike >= (_ALIKE_PLACE if same_place else DUPLICATE)
+    return alike >= (_ALIKE_THING if one[-1] & other[-1] else DUPLICATE)
 
 
 def categories() -> Mapping[str, Category]:
@@ -205,7 +205,8 @@ def urgent_category(text: str) -> str | None:
     """Return the category of an urgent sentence, J09 where its danger has none; None when it is not urgent."""
     lexicon = _lexicon()
     folded = _fold(text, lexicon)
-    alarm = _alarm(folded, lexicon)[0] or _dangerous_matter(folded, _scores(folded, lexicon), lexicon)
+    alarm, feared = _alarm(folded, lexicon)
+    alarm = alarm or _dangerous_matter(folded, _scores(folded, lexicon), feared, lexicon)
     return alarm[0] if alarm else None
 
 
@@ -290,7 +291,9 @@ def _alarm(folded: str, lexicon: Lexicon) -> tuple[tuple[str, str] | None, str |
 def _only_spoken_of(folded: str, lexicon: Lexicon) -> bool:
     """Tell whether the whole sentence is about a drill, a film, something over or something past."""
     guards = lexicon.guards
-    if guards["sentence"].search(folded) or guards["solved"].search(folded):
+    if guards["solved"].search(folded):
+        return True
+    if guards["sentence"].search(folded) and not guards["immediate"].search(folded):
         return True
     return _is_past(folded, "past", lexicon)
 
@@ -312,10 +315,15 @@ def _denied(folded: str, start: int, end: int, lexicon: Lexicon) -> bool:
     )
 
 
-def _dangerous_matter(folded: str, scores: Mapping[str, float], lexicon: Lexicon) -> tuple[str, str] | None:
-    """Return the likeliest category when it is P1 by its own class and sure, with the words that show it."""
+def _dangerous_matter(
+    folded: str, scores: Mapping[str, float], feared: str | None, lexicon: Lexicon
+) -> tuple[str, str] | None:
+    """Return the likeliest category when it is P1 by its own class and sure, with the words that show it.
+
+    Not when that danger is only feared or denied.
+    """
     code = max(scores, key=lambda category: (scores[category], category), default=_OTHER)
-    if lexicon.categories[code].sla != _CLASSES[0] or scores[code] < CONFIDENT:
+    if lexicon.categories[code].sla != _CLASSES[0] or scores[code] < CONFIDENT or code == feared:
         return None
     if _only_spoken_of(folded, lexicon):
         return None

@@ -103,14 +103,16 @@ class Model:
 class ClaimLife(RuleBasedStateMachine):
     """Five people and one task on SQLite; the clock only goes forward."""
 
-    @initialize(capacity=st.integers(1, 3))
-    def begin(self, capacity):
+    @initialize(capacity=st.integers(1, 3), first=st.permutations(PEOPLE), number=st.integers(2, 5))
+    def begin(self, capacity, first, number):
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         file = Path(self.folder.name) / "life.db"
         file.write_bytes(empty_database())
         self.model = Model(capacity)
         self.runner.run(self._begin(f"sqlite+aiosqlite:///{file}", capacity))
+        for code in first[:number]:
+            self.claim(code)
 
     async def _begin(self, url, capacity):
         self.staged = staged(url)
@@ -184,15 +186,18 @@ class ClaimLife(RuleBasedStateMachine):
             self.model.queue.clear()
             self.model.closed = True
 
-    @rule(minutes=st.sampled_from([10, 31, 121, 24 * 60, 4 * 24 * 60]))
+    @rule()
+    def come_to_the_start(self):
+        self.wait(6 * 24 * 60)
+
+    @rule(minutes=st.sampled_from([10, 31, 120, 121, 24 * 60]))
     def wait(self, minutes):
-        if self.stage.now + timedelta(minutes=minutes) > SATURDAY + timedelta(hours=1):
-            minutes = 10
-        self.stage.now = min(self.stage.now + timedelta(minutes=minutes), SATURDAY + timedelta(hours=1))
-        # Quiet hours have a test of their own; here every moment is in the day.
-        if self.stage.now.hour < 8 or self.stage.now.hour > 18:
-            self.stage.now = (self.stage.now + timedelta(hours=12 if self.stage.now.hour > 18 else 8)).replace(hour=9)
-        self.stage.now = min(self.stage.now, SATURDAY + timedelta(hours=1))
+        then = self.stage.now + timedelta(minutes=minutes)
+        if then > SATURDAY - timedelta(minutes=20):  # the last steps before and after the start are small
+            then = max(SATURDAY - timedelta(minutes=20), self.stage.now + timedelta(minutes=10))
+        elif not 8 <= then.hour <= 18:  # quiet hours have a test of their own; here every moment is in the day
+            then = (then + timedelta(hours=6 if then.hour > 18 else 0)).replace(hour=9)
+        self.stage.now = min(then, SATURDAY + timedelta(hours=1))
         self.runner.run(self._ring())
         self.model.expire(self.stage.now)
 
@@ -230,6 +235,6 @@ class ClaimLife(RuleBasedStateMachine):
 
 TestClaimLife = ClaimLife.TestCase
 TestClaimLife.settings = settings(
-    max_examples=20, stateful_step_count=20, deadline=None, database=None,
+    max_examples=25, stateful_step_count=25, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip

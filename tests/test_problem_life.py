@@ -139,7 +139,7 @@ async def test_an_unknown_code_lists_the_last_three(stage):
     codes = [await report(stage, submitted_at=stage.now + timedelta(minutes=n)) for n in range(4)]
     async with stage.turn("R101") as context:
         with pytest.raises(Refusal) as refusal:
-            await problems.find(context, "wt20261123-9")
+            await problems.find(context, "wt20261124-9")
     assert refusal.value.key == "refused.unknown_code"
     assert refusal.value.values["last"] == codes[:0:-1]
 

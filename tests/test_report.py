@@ -267,7 +267,7 @@ async def test_a_sticker_gets_a_helpful_answer(world_sqlite):
 
 async def test_phones_and_doors_are_masked_in_public(world_sqlite):
     resident = world_sqlite.person("R101")
-    await resident.says("4幢502室漏水,我电话13812345678")
+    await resident.says("4幢502室楼上漏水,我电话13812345678")
     await resident.presses("提交")
     (problem,) = await world_sqlite.rows(Problem, Problem.code == "WT-20261123-0001")
     assert "13812345678" not in problem.text_public

@@ -13,11 +13,7 @@ def _words() -> dict[str, tuple[tuple[str, str], ...]]:
     """(word, meaning) of every subject, longest word first."""
     data = tomllib.loads((Path(__file__).parent / "answers.toml").read_text("utf-8"))
     return {
-        subject: tuple(
-            sorted(
-                ((word, meaning) for meaning, words in table.items() for word in words), key=lambda pair: -len(pair[0])
-            )
-        )
+        subject: tuple(sorted(((word, meaning) for meaning, words in table.items() for word in words), key=lambda pair: -len(pair[0])))
         for subject, table in data.items()
     }
 

@@ -70,9 +70,7 @@ def choice(question: Screen, options: Sequence[tuple[str, str]]) -> Screen:
     return replace(question, buttons=rows(buttons))
 
 
-def listing(
-    key: str, lines: Sequence[Mapping[str, Value]], options: Sequence[tuple[str, str]], most: int, **values: Value
-) -> Screen:
+def listing(key: str, lines: Sequence[Mapping[str, Value]], options: Sequence[tuple[str, str]], most: int, **values: Value) -> Screen:
     """A numbered list of at most `most` problems (holes line1 …), a button for each."""
     shown: dict[str, Value] = {f"line{n}": None for n in range(1, most + 1)}
     shown |= {f"line{n}": Key("list.line", {"number": n, **line}) for n, line in enumerate(lines, 1)}
