@@ -54,6 +54,13 @@ async def link(settings: Settings, arguments: argparse.Namespace) -> int:
     return await one_time_link(settings, arguments.person)
 
 
+async def load(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Store a community from a JSON file in the form of demo/community.json."""
+    from bot.operations import load_community
+
+    return await load_community(settings, arguments.file)
+
+
 async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     """Say what is put aside, dead or waiting; with --retry put it back in line."""
     from bot.operations import examine
@@ -98,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run", run)
     add("migrate", migrate)
     add("link", link).add_argument("person", help="the person's code (ST04) or id")
+    add("load", load).add_argument("file", help="the community's file")
     add("doctor", doctor).add_argument("--retry", action="store_true", help="put what was put aside or died back in line, once")
     add("map", show_map)
     add("diagrams", diagrams).add_argument("--write", action="store_true", help="write docs/lives.md")

@@ -104,6 +104,11 @@ class Application:
         await migrate(self.settings.DATABASE_URL)
         if self.demo is not None:
             await self.demo.prepare()
+        async with self.database.transaction() as session:
+            try:
+                await ground(session)
+            except LookupError:
+                log.error("community.missing", advice="load one with `python -m bot load FILE`, or set DEMO=1; until then nothing can be answered")
         self._tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
         self._tasks += [asyncio.create_task(relay.run(), name=f"relay:{key[0]}") for key, relay in self.relays.items()]
         self.alarms.start()

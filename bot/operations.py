@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from bot.router import Route
 from bot.settings import Settings
+from demo.people import Cast
 from handlers import root
-from models import InboxMessage, OutboxMessage, Person, keyring
+from models import Community, InboxMessage, OutboxMessage, Person, keyring
 from models.database import Database, migrate
 from models.lifecycle import LIVES, mermaid
 from services.clock import SystemClock
@@ -36,6 +39,33 @@ async def one_time_link(settings: Settings, person: str) -> int:
     if name:
         print(f"https://t.me/{name}?start=link-{token}")
     print(f"/start link-{token}")
+    return 0
+
+
+async def load_community(settings: Settings, file: str) -> int:
+    """Store a community (its grids, places, units, staff, members, residents) from a JSON file in the form of demo/community.json."""
+    keyring.use(settings.encryption_keys, settings.hash_key)
+    try:
+        cast = Cast(SystemClock().now(), json.loads(Path(file).read_text("utf-8")), on_web_chat=False)
+    except (OSError, ValueError) as error:
+        print(f"{file} cannot be read: {error}", file=sys.stderr)
+        return 1
+    except KeyError as error:
+        print(f"{file} lacks {error}: compare it with demo/community.json", file=sys.stderr)
+        return 1
+    database = Database(settings.DATABASE_URL)
+    try:
+        await migrate(settings.DATABASE_URL)
+        async with database.transaction() as session:
+            if await session.scalar(sa.select(col(Community.name)).limit(1)) is not None:
+                print("there is a community in this database already; nothing was changed", file=sys.stderr)
+                return 1
+            for row in cast.rows:
+                session.add(row)
+                await session.flush()
+    finally:
+        await database.close()
+    print(f"{cast.community.name}: {len(cast.people)} people. Next: python -m bot link CODE for each of the staff")
     return 0
 
 
@@ -78,10 +108,10 @@ async def examine(settings: Settings, retry: bool = False) -> int:
 def conversation_map() -> str:
     """Every conversation as a tree: router, event, condition → handler → the steps it leads to."""
     lines: list[str] = []
-    for router in (root, *root.children):
-        if router.routes:
-            lines.append(f"{router.name}")
-            lines += [f"  {_describe(route)}" for route in router.routes]
+    for route in root.walk():
+        if route.router not in lines:
+            lines.append(route.router)
+        lines.append(f"  {_describe(route)}")
     return "\n".join(lines)
 
 

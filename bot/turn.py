@@ -25,7 +25,7 @@ from bot.leases import is_dead, new_owner
 from bot.platforms.base import NotSent, Platform, Refused
 from bot.router import KEEP, Reply, Router
 from models import Conversation, Draft, InboxMessage, OutboxMessage, keyring
-from models.database import STORAGE_ERRORS, Database, describe, session_on
+from models.database import STORAGE_ERRORS, Away, Database, describe, session_on
 from services import identity, photos
 from services.clock import Clock
 from services.context import Context, Refusal, ground
@@ -366,7 +366,7 @@ class Turns:
             self._commit(row, context)
 
     async def _failed(self, row: Row, event: Event | None, error: BaseException) -> None:
-        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | Away):
             log.warning("turn.storage", inbox=row.id, error=describe(error))
             await self._postpone(row, describe(error), 1.0, counts=False)
             return

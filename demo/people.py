@@ -47,9 +47,15 @@ def read(name: str) -> Any:
 
 @dataclass
 class Cast:
-    """Who and what is there at `now`: the `rows` to store, and where the problems and tasks find them by code."""
+    """Who and what is there at `now`: the `rows` to store, and where the problems and tasks find them by code.
+
+    `data`: a community in the form of community.json (the demo's when None). `on_web_chat`: whether everybody and every group is on
+    the web chat already; a real community's people come by their own links instead.
+    """
 
     now: datetime
+    data: Mapping[str, Any] | None = None
+    on_web_chat: bool = True
     rows: list[SQLModel] = field(default_factory=list)
     people: dict[str, Person] = field(default_factory=dict)
     first_roles: dict[str, str] = field(default_factory=dict)
@@ -58,9 +64,9 @@ class Cast:
     chats: dict[str, Chat] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        data = self._data = read("community")
-        config = {name: data[name] for name in ("city", "district", "street", "crs")}
-        self.community = Community(name=data["community"], config=config, next_task_number=data["next_task_number"])
+        data = self._data = read("community") if self.data is None else self.data
+        config = {name: data.get(name, "") for name in ("city", "district", "street", "crs")}
+        self.community = Community(name=data["community"], config=config, next_task_number=data.get("next_task_number", 1))
         self.rows.append(self.community)
         self._grids()
         self._places()
@@ -69,7 +75,7 @@ class Cast:
         for entry in data["residents"]:
             person = self._person(entry, "resident", home_grid=entry["grid"], building=entry["building"])
             self._grant(person, "resident")
-        for entry in data["chats"]:
+        for entry in data["chats"] if self.on_web_chat else ():
             purpose = entry["key"].replace("grid-", "grid:")
             self._chat(entry["key"], kind="group", title=entry["title"], purpose=purpose)
 
@@ -155,16 +161,18 @@ class Cast:
         """The person with an account and a private chat, known by the hashes of services/identity.py."""
         code, name = entry["id"], entry["name"]
         person = Person(community_id=self.community.id, code=code, display_name=name, person_kind=kind, **fields)
-        account = ChatAccount(
-            platform=PLATFORM,
-            bot=BOT,
-            user_hash=keyring.hash("user", PLATFORM, BOT, code),
-            user_address=code,
-            person_id=person.id,
-            private_chat_id=self._chat(f"private:{code}").id,
-        )
         self.people[code] = person
-        self.rows += [person, account]
+        self.rows.append(person)
+        if self.on_web_chat:
+            account = ChatAccount(
+                platform=PLATFORM,
+                bot=BOT,
+                user_hash=keyring.hash("user", PLATFORM, BOT, code),
+                user_address=code,
+                person_id=person.id,
+                private_chat_id=self._chat(f"private:{code}").id,
+            )
+            self.rows.append(account)
         return person
 
     def _grant(self, person: Person, role: str, **scope: Any) -> None:

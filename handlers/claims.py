@@ -19,11 +19,7 @@ router = Router("claims")
 
 
 def _for_everybody(claimed: Claimed) -> str:
-    return (
-        "claim.group."
-        + ("active" if claimed.claim.state == "ACTIVE" else "waiting")
-        + ("" if claimed.told else "_open")
-    )
+    return "claim.group." + ("active" if claimed.claim.state == "ACTIVE" else "waiting") + ("" if claimed.told else "_open")
 
 
 @router.message(Phrase("claim"), where="private")

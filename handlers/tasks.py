@@ -95,9 +95,7 @@ async def list_mine_pressed(press: Press, context: Context) -> Reply:
 async def _mine(context: Context) -> Screen:
     found = await tasks.mine(context)
     lines = stack(task_line(view, state) for view, state in found)
-    return (
-        screen("task.mine", *numbers([view for view, _ in found]), lines=lines) if found else screen("task.mine_none")
-    )
+    return screen("task.mine", *numbers([view for view, _ in found]), lines=lines) if found else screen("task.mine_none")
 
 
 @router.message(Phrase("open_tasks"), where="any")
@@ -114,9 +112,7 @@ async def list_open_scanned(scan: Scan, context: Context) -> Reply:
 
 async def _open(context: Context) -> Screen:
     found = await tasks.upcoming(context)
-    return (
-        screen("task.list", *numbers(found), lines=stack(map(task_line, found))) if found else screen("task.list_none")
-    )
+    return screen("task.list", *numbers(found), lines=stack(map(task_line, found))) if found else screen("task.list_none")
 
 
 @router.message(Phrase("task_status"))

@@ -59,13 +59,18 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """One transaction on a bare connection; commits at the end, rolls back when the block raises."""
-        async with self.engine.begin() as connection:
-            yield connection
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            if _away(error):
+                raise Away(describe(error)) from error
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """One transaction with a session; commits at the end, rolls back when the block raises."""
-        async with self.engine.begin() as connection, session_on(connection) as session:
+        async with self.connection() as connection, session_on(connection) as session:
             yield session
 
     async def close(self) -> None:
@@ -107,5 +112,15 @@ def describe(error: BaseException) -> str:
     return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"[:300]
 
 
-STORAGE_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sqlite3.OperationalError, OSError, TimeoutError)
+class Away(Exception):
+    """The server ended the connection, takes none now, or gave this transaction up for another's sake: the same again later may work."""
+
+
+def _away(error: sa.exc.DBAPIError) -> bool:
+    # asyncpg's own classes all arrive as the plain DBAPIError: connection, rollback, resources, state, operator, system.
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state[:2] in ("08", "40", "53", "57", "58") or state in ("55000", "25006")
+
+
+STORAGE_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sqlite3.OperationalError, Away, OSError, TimeoutError)
 """What a database that is down, full or locked raises."""

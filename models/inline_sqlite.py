@@ -46,6 +46,9 @@ class _Cursor(sqlite3.Cursor):
         await_(_DONE)
         return super().executemany(*statement)
 
+    async def _async_soft_close(self) -> None:
+        """SQLAlchemy awaits this when a statement gave no rows: there is nothing to free."""
+
 
 class InlineConnection(AdaptedConnection):
     """One connection as SQLAlchemy's asyncio engine uses it (inside its greenlets)."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from services import claims, problems, purge, upkeep
+from services import checkins, claims, problems, purge, ratings, tasks, upkeep, verifying
 from services.context import Context
 
 
@@ -25,10 +25,17 @@ class Job:
 
 _TABLE = (
     # fmt: off
-    Job("privacy_purge",   "0 3 * * *",  purge.nightly),
-    Job("dead_letters",    "",           upkeep.report_dead_letters),
-    Job("expire_offer",    "",           claims.expire_offer),
-    Job("resume_problem",  "",           problems.resume_due),
+    Job("privacy_purge",    "0 3 * * *",  purge.nightly),
+    Job("dead_letters",     "",           upkeep.report_dead_letters),
+    Job("resume_problem",   "",           problems.resume_due),
+    Job("rating_reminder",  "",           ratings.remind_due),
+    Job("rating_expiry",    "",           ratings.expire_due),
+    Job("report_unfilled",  "",           claims.report_unfilled),
+    Job("expire_offer",     "",           claims.expire_offer),
+    Job("refresh_card",     "",           tasks.refresh_card),
+    Job("end_of_task",      "",           claims.end_of_task),
+    Job("check_out_rest",   "",           checkins.check_out_rest),
+    Job("verify_alone",     "",           verifying.verify_alone),
     # fmt: on
 )
 

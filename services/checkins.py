@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import col, func, select
 
 from models import CheckIn, Claim, Person, Task
-from services import hours, post, tasks
+from services import claims, hours, post, tasks
 from services.alarms import set_alarm
 from services.context import Context, Refusal
 from services.geography import distance_m
@@ -148,12 +147,10 @@ async def by_code(context: Context, number: str, pin: str) -> Arrival:
 
 
 async def by_proxy(context: Context, number: str, name: str) -> Arrival:
-    """The leader, the grid leader or a coordinator checks a claimer in by name. Raises Refusal; nobody but a coordinator signs for themselves."""
+    """The leader, the grid leader or a coordinator checks a claimer in by name; only a coordinator themselves. Raises Refusal."""
     task, claimer, _ = await _led(context, number, name, "ACTIVE")
     _check_window(context, task)
-    record = CheckIn(
-        claim_id=claimer.id, kind="in", method="proxy", at=context.now, verdict="VALID", by_id=context.actor.id
-    )
+    record = CheckIn(claim_id=claimer.id, kind="in", method="proxy", at=context.now, verdict="VALID", by_id=context.actor.id)
     context.session.add(record)
     await _arrive(context, task, claimer, context.now)
     screen = Screen("check_in.by_proxy", (await tasks.view(context, task)).values)
@@ -165,25 +162,10 @@ async def _led(context: Context, number: str, name: str, *states: str) -> tuple[
     task = await tasks.find(context, number)
     if not await tasks.may_lead(context, task):
         raise Refusal("refused.permission")
-    claimer, known = await named(context, task, name, *states)
+    claimer, known = await tasks.named(context, task, name, *states)
     if claimer.person_id == context.actor.id and "coordinator" not in await relations(context, task):
         raise Refusal("check_in.own")
     return task, claimer, known
-
-
-async def named(context: Context, task: Task, name: str, *states: str) -> tuple[Claim, str]:
-    """The claim of the claimer with this name, and the name. Raises Refusal: nobody, or several, of that name in one of `states`."""
-    claims = await tasks.claims_of(context, task, *states)
-    known = await tasks.names(context, claims)
-    wanted = _plain(name)
-    found = [claim for claim in claims if _plain(known.get(claim.person_id, "")) == wanted]
-    if len(found) != 1:
-        raise Refusal("task.several_named" if found else "task.nobody_named", name=name, number=task.short_no)
-    return found[0], known[found[0].person_id]
-
-
-def _plain(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).split())
 
 
 async def _arrive(context: Context, task: Task, claimer: Claim, at: datetime) -> None:
@@ -193,9 +175,7 @@ async def _arrive(context: Context, task: Task, claimer: Claim, at: datetime) ->
 
 async def _ask_leader(context: Context, task: Task, claimer: Claim, record: CheckIn) -> None:
     person = await context.session.get(Person, claimer.person_id)
-    buttons = tuple(
-        Button(f"check_in.button.{answer}", Do.approve_check_in(record.id, answer)) for answer in ("yes", "no")
-    )
+    buttons = tuple(Button(f"check_in.button.{answer}", Do.approve_check_in(record.id, answer)) for answer in ("yes", "no"))
     values = (await tasks.view(context, task)).values | {
         "name": person.display_name if person else "",
         "distance": record.distance_m,
@@ -226,10 +206,10 @@ async def decide(context: Context, check_in_id: str, answer: str) -> Arrival:
     record.reason = f"by:{context.actor.id}"
     if record.verdict == "MANUAL_OK":
         await _arrive(context, task, claimer, record.at)
+    elif context.now >= task.end_at:
+        await claims.end_of_task(context, task.id)
     key = "check_in.approved" if record.verdict == "MANUAL_OK" else "check_in.not_approved"
-    await post.to_person(
-        context, claimer.person_id, Screen(key, (await tasks.view(context, task)).values), subject=card_of(task)
-    )
+    await post.to_person(context, claimer.person_id, Screen(key, (await tasks.view(context, task)).values), subject=card_of(task))
     return Arrival(task, record)
 
 
@@ -244,14 +224,10 @@ async def check_out(context: Context, number: str, name: str = "") -> Departure:
         task = await tasks.find(context, number)
         mine = await tasks.own_claim(context, task)
         if mine is None or mine.state != "CHECKED_IN":
-            raise Refusal(
-                "check_out.not_in" if mine is None or mine.state == "ACTIVE" else "check_out.done_already", number=task.short_no
-            )
+            raise Refusal("check_out.not_in" if mine is None or mine.state == "ACTIVE" else "check_out.done_already", number=task.short_no)
         claimer = mine
     method = "proxy" if name else "manual"
-    context.session.add(
-        CheckIn(claim_id=claimer.id, kind="out", method=method, at=context.now, verdict="VALID", by_id=context.actor.id)
-    )
+    context.session.add(CheckIn(claim_id=claimer.id, kind="out", method=method, at=context.now, verdict="VALID", by_id=context.actor.id))
     await _leave(context, task, claimer, context.now, flagged=False)
     if name:
         screen = Screen("check_out.by_proxy", (await tasks.view(context, task)).values | {"hours": claimer.hours})

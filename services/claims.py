@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlmodel import col, select
 
 from models import CheckIn, Claim, Order, Person, Task
-from services import hours, orders, post, tasks
+from services import hours, orders, post, tasks, verifying
 from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
 from services.identity import persons_with
@@ -178,7 +178,7 @@ async def expire_offer(context: Context, claim_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """How a withdrawal went: done, or `ask` holds the question for a reason. `late`: less than 24 h before; `excused`: it does not count."""
+    """How a withdrawal went: done, or `ask` holds the question why. `late`: less than 24 h before; `excused`: it does not count."""
 
     task: Task
     late: bool = False
@@ -242,7 +242,10 @@ async def _tell_coordinators(context: Context, task: Task, reason: str | Key, ex
 
 
 async def end_of_task(context: Context, task_id: str) -> None:
-    """The alarm at a task's end: whoever never came is NO_SHOW (to be explained in 3 workdays), the queue goes home, the card closes."""
+    """The alarm at a task's end: whoever never came is NO_SHOW (to be explained in 3 workdays), the queue goes home, the card closes.
+
+    Where everybody's hours are verified already, the ratings begin.
+    """
     task = await tasks.find(context, task_id, lock=True)
     if task.state not in tasks.UNSETTLED or context.now < task.end_at:
         return
@@ -250,9 +253,7 @@ async def end_of_task(context: Context, task_id: str) -> None:
     for waiting in await tasks.claims_of(context, task, "WAITLISTED", "OFFERED"):
         await move(system, waiting, "cancel", waitlist_pos=None)
     coordinators = await persons_with(context, "coordinator", "community_clerk")
-    absent = [
-        each for each in await tasks.claims_of(context, task, "ACTIVE") if not await _awaits_leader(context, each)
-    ]
+    absent = [each for each in await tasks.claims_of(context, task, "ACTIVE") if not await _awaits_leader(context, each)]
     named = await tasks.names(context, absent)
     for missing in absent:
         await move(system, missing, "no_show")
@@ -264,6 +265,7 @@ async def end_of_task(context: Context, task_id: str) -> None:
     if task.state == "OPEN" and not await tasks.claims_of(context, task, *TAKEN):
         await report_unfilled(context, task.id)
     await tasks.refresh(context, task)
+    await verifying.finish(context, task)
 
 
 async def _awaits_leader(context: Context, missing: Claim) -> bool:

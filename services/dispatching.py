@@ -119,8 +119,9 @@ async def code_of_order(context: Context, order_id: str) -> str:
 async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskView]:
     """Publish a task for the order or problem: the party group gets its card, the dispatcher leads it.
 
-    The order is DISPATCHED, the problem IN_PROGRESS (accepted first where nobody has). 2 h long when no end was said; the place is the problem's
-    or the orderer's (domain.md §5, defaults). Raises Refusal: not the actor's to dispatch, not in this state, or a line with something missing.
+    The order is DISPATCHED, the problem IN_PROGRESS (accepted first where nobody has). 2 h long when no end was said; the place is the
+    problem's or the orderer's (domain.md §5, defaults). Raises Refusal: not the actor's to dispatch, not in this state, or something
+    missing in the line.
     """
     found = await source(context, code)
     if missing := line.missing(context.now):
@@ -134,11 +135,13 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
             await problems.accept(context, found)
         await problems.assign(context, found)
     end = line.end or line.start + DEFAULT_LENGTH
+    private = "" if found.place_detail == found.place_name else found.place_detail
+    service, when = (found.service, found.want_time) if isinstance(found, Order) else ("", "")
     task = Task(
         community_id=context.ground.community_id, code=await next_code(context, "RW"), short_no=await next_task_number(context),
-        source="order" if isinstance(found, Order) else "problem", source_id=found.id, title=title(found.text_public, getattr(found, "want_time", "")),
-        service=found.service if isinstance(found, Order) else "", grid_code=found.grid_code, place_name=found.place_name,
-        place_private=found.place_detail, contact=await _contact(context, found), lat=found.lat, lon=found.lon, start_at=line.start,
+        source="order" if isinstance(found, Order) else "problem", source_id=found.id, title=title(found.text_public, when),
+        service=service, grid_code=found.grid_code, place_name=found.place_name,
+        place_private=private, contact=await _contact(context, found), lat=found.lat, lon=found.lon, start_at=line.start,
         end_at=end, capacity=line.people, skill=line.skill, leader_id=context.actor.id, creator_id=context.actor.id,
         check_in_code=f"{secrets.randbelow(10_000):04d}", planned_hours=(end - line.start).total_seconds() / 3600, created_at=context.now,
     )  # fmt: skip
@@ -147,10 +150,8 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
     shown = await tasks.view(context, task)
     await post.to_purpose(context, "party", task_card(shown), card=tasks.card_of(task))
     if isinstance(found, Order):
-        values = orders.shown(found) | shown.values
-        await post.to_person(
-            context, found.resident_id, Screen("order.dispatched", values), subject=f"order:{found.id}"
-        )
+        values = shown.values | orders.shown(found)
+        await post.to_person(context, found.resident_id, Screen("order.dispatched", values), subject=f"order:{found.id}")
     return task, shown
 
 

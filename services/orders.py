@@ -58,7 +58,7 @@ def wanted_time(text: str) -> str:
 
 
 def understand(context: Context, text: str, place: str = "") -> Wish:
-    """What the sentence asks for. Where: the place it names (or `place`, said when asked), else the orderer's own building (domain.md §1)."""
+    """What the sentence asks for, and where: the place it names (or `place`, said when asked), else the orderer's home (domain.md §1)."""
     text = " ".join(text.split())[:SHOWN_LENGTH]
     wish = Wish(text, guess_service(text), wanted_time(text))
     home = context.actor.person.building if context.actor.person else None
@@ -95,12 +95,7 @@ async def find(context: Context, code: str, lock: bool = False) -> Order:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     order = (await context.session.scalars(query)).first()
     if order is None:
-        own = (
-            select(Order.code)
-            .where(col(Order.resident_id) == context.actor.id)
-            .order_by(col(Order.submitted_at).desc())
-            .limit(3)
-        )
+        own = select(Order.code).where(col(Order.resident_id) == context.actor.id).order_by(col(Order.submitted_at).desc()).limit(3)
         raise Refusal("refused.unknown_code", last=list((await context.session.scalars(own)).all()))
     return order
 
@@ -115,13 +110,7 @@ async def submit(context: Context, draft_id: str) -> Order:
     if made is not None and person is not None and made.resident_id == person.id:
         return made
     draft = await context.session.get(Draft, draft_id)
-    if (
-        person is None
-        or draft is None
-        or draft.kind != DRAFT
-        or context.account is None
-        or draft.account_id != context.account.id
-    ):
+    if person is None or draft is None or draft.kind != DRAFT or context.account is None or draft.account_id != context.account.id:
         raise Refusal("order.draft_gone")
     wish = Wish(**draft.data)
     order = Order(
@@ -146,12 +135,8 @@ async def announce(context: Context, order: Order) -> None:
     if not order.place_name:
         whole["place"] = order.place_detail or Key("order.place_unsaid")
     for person in await persons_with(context, "coordinator", "community_clerk"):
-        await post.to_person(
-            context, person.id, order_card(order.id, order.code, whole, in_group=False), subject=f"order:{order.id}"
-        )
-    await post.to_purpose(
-        context, "coordinators", order_card(order.id, order.code, public, in_group=True), card=f"order:{order.id}"
-    )
+        await post.to_person(context, person.id, order_card(order.id, order.code, whole, in_group=False), subject=f"order:{order.id}")
+    await post.to_purpose(context, "coordinators", order_card(order.id, order.code, public, in_group=True), card=f"order:{order.id}")
 
 
 def caller(person: Person | None) -> str:
@@ -236,9 +221,7 @@ async def approve(context: Context, order: Order) -> None:
 async def reoffer(context: Context, order: Order) -> None:
     """Its task was called off: the order waits again, the resident and the coordinators know."""
     await move(program(context), order, "reoffer")
-    await post.to_person(
-        context, order.resident_id, Screen("order.reoffered", shown(order)), subject=f"order:{order.id}"
-    )
+    await post.to_person(context, order.resident_id, Screen("order.reoffered", shown(order)), subject=f"order:{order.id}")
     await announce(context, order)
 
 

@@ -140,9 +140,8 @@ class Gazetteer:
     def find(self, text: str, home: str | None = None) -> PlaceMatch:
         """Return the place that the text names, read by somebody whose building is `home` (None: not known).
 
-        An estate named without a building is a place of its own (no id, its middle, its grid where it has only one),
-        unless it is the home's estate: then the answer is "none", as when nothing is named, and the caller takes the
-        home.
+        Another estate than the home's, named without a building, is "ambiguous" among its buildings: the home would be
+        wrong. The home's own estate says no more than the home does: "none", and the caller takes the home.
         """
         shown = plain(text)
         folded = _lower(shown)
@@ -237,9 +236,7 @@ class Gazetteer:
                 return self._estate_words[word]
         return None
 
-    def _named(
-        self, folded: str, said_estates: frozenset[str] | None, home_estate: str | None
-    ) -> tuple[NamedPlace, int, int] | None:
+    def _named(self, folded: str, said_estates: frozenset[str] | None, home_estate: str | None) -> tuple[NamedPlace, int, int] | None:
         """Return the named place in the text with its position; one of another estate than the text says is none."""
         found: list[tuple[int, int, NamedPlace]] = []
         for spelling, place in self._names:
@@ -300,24 +297,14 @@ class Gazetteer:
         return ("place" if len(places) == 1 else "ambiguous"), places
 
     def _estate_alone(self, shown: str, folded: str, home_estate: str | None) -> PlaceMatch:
-        """Return the estate itself when another one than the home's is named without a building."""
+        """Return the buildings of another estate than the home's when it is named without a building: one must be asked."""
         estates = self._estates_said(folded)
-        detail = _detail(shown, folded, 0, 0)
-        if estates is None or len(estates) != 1 or home_estate in estates:
-            return PlaceMatch("none", (), detail, "")
-        estate = next(iter(estates))
-        buildings = [building.place for building in self._buildings[estate]]
-        grids = {place.grid for place in buildings}
+        if estates is None or home_estate in estates:
+            return PlaceMatch("none", (), _detail(shown, folded, 0, 0), "")
         words = max((word for word, of in self._estate_words.items() if of == estates and word in folded), key=len)
-        at = folded.find(words)
-        middle = NamedPlace(
-            name=estate,
-            grid=grids.pop() if len(grids) == 1 else None,
-            lat=sum(place.lat for place in buildings) / len(buildings),
-            lon=sum(place.lon for place in buildings) / len(buildings),
-            kind="place",
-        )
-        return PlaceMatch("place", (middle,), _detail(shown, folded, at, at + len(words)), shown[at : at + len(words)])
+        start, end = folded.find(words), folded.find(words) + len(words)
+        candidates = tuple(building.place for building in self._all() if building.estate in estates)
+        return PlaceMatch("ambiguous", candidates, _detail(shown, folded, start, end), shown[start:end])
 
     def _all(self) -> Iterator[_Building]:
         """Yield every building of every estate."""

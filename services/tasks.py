@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from services.hours import collide
 from services.moves import allowed, move, relations
 from texts.actions import Do
 from texts.screen import Button, Key, Screen
-from texts.work_screens import PrivateHalf, TaskView, task_card, task_line, task_sheet
+from texts.work_screens import PrivateHalf, TaskView, task_card, task_sheet
 
 TAKEN = ("ACTIVE", "CHECKED_IN", "DONE", "VERIFIED")
 HELD = (*TAKEN, "OFFERED")
@@ -44,16 +45,12 @@ async def find(context: Context, number: str, lock: bool = False) -> Task:
     """
     number = number.strip().lstrip("#")
     query = select(Task).where(col(Task.community_id) == context.ground.community_id)
-    query = query.where(
-        col(Task.short_no) == int(number) if number.isdecimal() and len(number) <= 6 else col(Task.id) == number
-    )
+    query = query.where(col(Task.short_no) == int(number) if number.isdecimal() and len(number) <= 6 else col(Task.id) == number)
     if lock:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     task = (await context.session.scalars(query)).first()
     if task is None:
-        known = (
-            [Key("task.number", {"number": each.number}) for each in await upcoming(context)] if context.private else []
-        )
+        known = [Key("task.number", {"number": each.number}) for each in await upcoming(context)] if context.private else []
         raise Refusal("task.unknown", number=number if number.isdecimal() else "", known=known[:3])
     return task
 
@@ -67,9 +64,7 @@ async def claims_of(context: Context, task: Task, *states: str) -> list[Claim]:
 
 async def own_claim(context: Context, task: Task) -> Claim | None:
     """The actor's live claim of the task."""
-    query = select(Claim).where(
-        col(Claim.task_id) == task.id, col(Claim.person_id) == context.actor.id, col(Claim.state).in_(LIVE)
-    )
+    query = select(Claim).where(col(Claim.task_id) == task.id, col(Claim.person_id) == context.actor.id, col(Claim.state).in_(LIVE))
     return (await context.session.scalars(query.execution_options(populate_existing=True))).first()
 
 
@@ -77,6 +72,21 @@ async def names(context: Context, claims: list[Claim]) -> dict[str, str]:
     """The claimers' names by person id."""
     query = select(Person).where(col(Person.id).in_([claim.person_id for claim in claims]))
     return {person.id: person.display_name for person in (await context.session.scalars(query)).all()}
+
+
+async def named(context: Context, task: Task, name: str, *states: str) -> tuple[Claim, str]:
+    """The claim of the claimer with this name, and the name. Raises Refusal: nobody, or several, of that name in one of `states`."""
+    claims = await claims_of(context, task, *states)
+    known = await names(context, claims)
+    wanted = _plain(name)
+    found = [claim for claim in claims if _plain(known.get(claim.person_id, "")) == wanted]
+    if len(found) != 1:
+        raise Refusal("task.several_named" if found else "task.nobody_named", name=name, number=task.short_no)
+    return found[0], known[found[0].person_id]
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).split())
 
 
 async def busy_at(context: Context, task: Task) -> bool:
@@ -157,9 +167,7 @@ async def private_half(context: Context, task: Task) -> PrivateHalf:
     text = ""
     if task.source == "order" and task.source_id and (order := await context.session.get(Order, task.source_id)):
         text = order.text
-    elif (
-        task.source == "problem" and task.source_id and (problem := await context.session.get(Problem, task.source_id))
-    ):
+    elif task.source == "problem" and task.source_id and (problem := await context.session.get(Problem, task.source_id)):
         text = problem.text_public
     if not in_charge:
         return PrivateHalf(task.contact, task.place_private, text)

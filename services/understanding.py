@@ -30,6 +30,7 @@ _PROBLEM = 0.4
 _SURE_PROBLEM = 0.8
 _URGENT_WEIGHT = 0.9
 _FEARED_WEIGHT = 0.4
+_DANGER_SHARE = 0.9
 _HINT = 0.2
 _OTHER = "J09"
 _SECTIONS = (
@@ -155,7 +156,7 @@ def understand(text: str) -> Understanding:
     alarm, feared = _alarm(folded, lexicon)
     if alarm is None:
         alarm = _dangerous_matter(folded, scores, feared, lexicon)
-    for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT)):
+    for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT if feared != _OTHER else _HINT)):
         if category is not None:
             scores[category] = 1 - (1 - scores.get(category, 0.0)) * (1 - weight)
     guesses = _with_hints(folded, _guesses(scores), lexicon)
@@ -233,9 +234,7 @@ def _scores(folded: str, lexicon: Lexicon) -> dict[str, float]:
         if not all(found(concept) for concept in rule.needed) or any(found(concept) for concept in rule.excluded):
             continue
         weight = rule.weight
-        if any(
-            _gap(found(one), found(other)) > _NEAR for one, other in zip(rule.needed, rule.needed[1:], strict=False)
-        ):
+        if any(_gap(found(one), found(other)) > _NEAR for one, other in zip(rule.needed, rule.needed[1:], strict=False)):
             weight *= _FAR_SHARE
         weight *= 1 - _LATE * found(rule.needed[0])[0][0] / len(folded)
         doubts[rule.category] = doubts.get(rule.category, 1.0) * (1 - weight)
@@ -262,9 +261,7 @@ def _guesses(scores: Mapping[str, float]) -> tuple[Guess, ...]:
 
 
 def _with_hints(folded: str, guesses: tuple[Guess, ...], lexicon: Lexicon) -> tuple[Guess, ...]:
-    """Return the guesses, filled up with hinted categories where no rule was sure enough for a problem."""
-    if guesses and guesses[0].confidence >= _PROBLEM:
-        return guesses
+    """Return the guesses, filled up with hinted categories: what to offer when the rules are not sure."""
     known = {guess.code for guess in guesses}
     hits = {code: len(hint.findall(folded)) for code, hint in lexicon.hints.items() if code not in known}
     hinted = sorted((code for code, count in hits.items() if count), key=lambda code: (-hits[code], code))
@@ -310,21 +307,19 @@ def _denied(folded: str, start: int, end: int, lexicon: Lexicon) -> bool:
         return False
     before = _CLAUSE_END.split(folded[max(0, start - _WINDOW) : start])[-1]
     after = folded[end : end + _WINDOW]
-    return bool(
-        guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(folded[start:end])
-    )
+    return bool(guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(folded[start:end]))
 
 
-def _dangerous_matter(
-    folded: str, scores: Mapping[str, float], feared: str | None, lexicon: Lexicon
-) -> tuple[str, str] | None:
-    """Return the likeliest category when it is P1 by its own class and sure, with the words that show it.
+def _dangerous_matter(folded: str, scores: Mapping[str, float], feared: str | None, lexicon: Lexicon) -> tuple[str, str] | None:
+    """Return a category that is P1 by its own class when it is likely enough, with the words that show it.
 
     Not when that danger is only feared or denied.
     """
-    code = max(scores, key=lambda category: (scores[category], category), default=_OTHER)
-    if lexicon.categories[code].sla != _CLASSES[0] or scores[code] < CONFIDENT or code == feared:
+    least = max(CONFIDENT, _DANGER_SHARE * max(scores.values(), default=0.0))
+    dangers = [code for code, score in scores.items() if lexicon.categories[code].sla == _CLASSES[0] and score >= least and code != feared]
+    if not dangers or lexicon.chatter["solved"].search(folded):
         return None
+    code = max(dangers, key=lambda category: scores[category])
     if _only_spoken_of(folded, lexicon):
         return None
     rule = max(
@@ -337,16 +332,15 @@ def _dangerous_matter(
     return code, hit[0]
 
 
-def _kind(
-    folded: str, guesses: tuple[Guess, ...], urgent: bool, lexicon: Lexicon
-) -> Literal["problem", "chatter", "unclear"]:
+def _kind(folded: str, guesses: tuple[Guess, ...], urgent: bool, lexicon: Lexicon) -> Literal["problem", "chatter", "unclear"]:
     """Return whether there is something to open, something to ask about, or nothing."""
     chatter = lexicon.chatter
     weight = guesses[0].confidence if guesses else 0.0
     sensible = weight > _HINT or chatter["sense"].search(folded)
     if urgent:
         return "problem"
-    if not chatter["only"].sub("", re.sub(r"[\W_]|\d", "", folded)) or not sensible:
+    words = re.sub(r"[\W_]|\d", "", chatter["sticker"].sub("", folded))
+    if not chatter["only"].sub("", words) or not sensible:
         return "chatter"
     if not chatter["still"].search(folded):
         if chatter["solved"].search(folded) or chatter["advert"].search(folded):

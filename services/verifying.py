@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import col, func, select
 
 from models import CheckIn, Claim, Evaluation, Order, PartyMember, Problem, Task
-from services import checkins, post, tasks, tickets
+from services import post, tasks, tickets
 from services.context import Actor, Context, Refusal
 from services.identity import persons_with
 from services.moves import allowed, move, relations
@@ -35,10 +35,7 @@ async def to_verify(context: Context, number: str) -> Screen:
     claims = await tasks.claims_of(context, task, *TAKEN)
     named = await tasks.names(context, claims)
     people = [
-        Key(
-            "task.claimer_hours", {"name": named[c.person_id], "state": Key(f"state.claim.{c.state}"), "hours": c.hours}
-        )
-        for c in claims
+        Key("task.claimer_hours", {"name": named[c.person_id], "state": Key(f"state.claim.{c.state}"), "hours": c.hours}) for c in claims
     ]
     done = [claim for claim in claims if claim.state == "DONE"]
     buttons = rows(Button(Key("verify.button", {"name": named[c.person_id]}), Do.verify(c.id)) for c in done)
@@ -51,7 +48,7 @@ async def verify_named(context: Context, number: str, name: str) -> Verified:
     task = await tasks.find(context, number)
     if not await tasks.may_lead(context, task):
         raise Refusal("refused.permission")
-    claim, _ = await checkins.named(context, task, name, *TAKEN)
+    claim, _ = await tasks.named(context, task, name, *TAKEN)
     return await verify(context, claim.id)
 
 
@@ -102,9 +99,7 @@ async def verify_alone(context: Context, claim_id: str) -> None:
 
 async def finish(context: Context, task: Task) -> None:
     """Begin the ratings when nobody is left to verify, and the time is over or every place was filled (domain.md §5)."""
-    if task.state not in tasks.UNSETTLED or await tasks.claims_of(
-        context, task, "ACTIVE", "OFFERED", "CHECKED_IN", "DONE"
-    ):
+    if task.state not in tasks.UNSETTLED or await tasks.claims_of(context, task, "ACTIVE", "OFFERED", "CHECKED_IN", "DONE"):
         return
     done = await tasks.claims_of(context, task, "VERIFIED")
     if not done or (context.now < task.end_at and len(done) < task.capacity):

@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 if TYPE_CHECKING:
     from faults import Machine
     from world import World
 
 pytest_plugins = ["databases"]
+
+# Into the report of a failed test, and without the pictures of tracebacks that structlog draws by default: each takes a second.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(key_order=["event"]),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
 
 

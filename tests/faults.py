@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import SimpleNamespace
@@ -75,10 +75,8 @@ async def until(condition: Callable[[], Any], what: str = "") -> Any:
 class Machine:
     """Inbox, turns and relay of one process. `hear` is its only handler and may be replaced; by default it echoes."""
 
-    def __init__(self, url: str, platform: MemoryPlatform | None = None, clock: HandClock | None = None) -> None:
-        self.database = Database(url)
-        self.clock = clock or HandClock(NOW)
-        self.platform = platform or MemoryPlatform()
+    def __init__(self, url: str, platform: MemoryPlatform, clock: HandClock, numbers: Iterator[int]) -> None:
+        self.database, self.platform, self.clock, self._numbers = Database(url), platform, clock, numbers
         self.hear: Hear = self._echo
         self.heard: list[str] = []
         self.router = Router("machine")
@@ -88,7 +86,6 @@ class Machine:
         key = (self.platform.name, self.platform.bot)
         self.turns = Turns(self.database, self.clock, self.router, {key: self.platform})
         self.relay = Relay(self.database, self.clock, self.platform, self.leases)
-        self._numbers = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def _echo(self, message: Text, context: Context) -> Reply:
@@ -161,8 +158,8 @@ async def machines(url: str, count: int = 1, platform: str = "memory") -> AsyncI
     """So many processes' machines on one database, with one clock, whose messages reach one platform."""
     keyring.use({"t": b"0" * 32}, b"0" * 32)
     add_words()
-    memory, clock = MemoryPlatform(name=platform), HandClock(NOW)
-    made = [Machine(url, memory, clock) for _ in range(count)]
+    memory, clock, numbers = MemoryPlatform(name=platform), HandClock(NOW), itertools.count(1)
+    made = [Machine(url, memory, clock, numbers) for _ in range(count)]
     async with made[0].database.transaction() as session:
         session.add(Community(name="青禾里社区"))
     try:

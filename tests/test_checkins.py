@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from work_stage import NOW, SATURDAY, staged
+
 from models import CheckIn, Evaluation, Order, PartyMember, Person, Task
 from services import checkins, claims, hours, tasks, verifying
 from services.checkins import Position
 from services.context import Refusal
-from work_stage import NOW, SATURDAY, staged
 
 HERE, FAR = Position(31.2016, 120.1519), Position(31.2060, 120.1580)
 
@@ -77,6 +78,27 @@ async def test_a_doubtful_location_is_for_the_leader(stage, number, position, an
     assert await refusal(stage, "ST05", checkins.decide, arrival.record.id, answer) == "check_in.decided"
 
 
+async def test_a_refused_location_after_the_end_is_an_absence(stage, number):
+    arrival = await do(stage, "M01", checkins.by_location, number, Position(31.2016, 120.1519, forwarded=True))
+    task = await stage.find(number)
+    stage.now = task.end_at
+    await do(stage, None, claims.end_of_task, task.id)
+    assert await stage.states(number) == {"M01": "ACTIVE"}  # the leader has not looked yet
+    await do(stage, "ST05", checkins.decide, arrival.record.id, "no")
+    assert await stage.states(number) == {"M01": "NO_SHOW"}
+
+
+async def test_the_ratings_of_a_task_that_was_never_full_begin_at_its_end(stage, number):
+    await do(stage, "M01", checkins.by_code, number, "8246")
+    await do(stage, "M01", checkins.check_out, number)
+    await do(stage, "ST05", verifying.verify_named, number, "陈书禾")
+    task = await stage.find(number)
+    assert task.state == "OPEN"
+    stage.now = task.end_at
+    await do(stage, None, claims.end_of_task, task.id)
+    assert (await stage.find(number)).state == "VERIFIED"
+
+
 async def test_exactly_a_hundred_metres_of_accuracy_is_good_enough(stage, number):
     arrival = await do(stage, "M01", checkins.by_location, number, Position(31.2016, 120.1519, accuracy=100))
     assert arrival.record.verdict == "VALID"
@@ -102,9 +124,7 @@ async def test_the_right_code_counts(stage, number):
     assert await refusal(stage, "M01", checkins.by_code, number, "8246") == "check_in.already"
 
 
-@pytest.mark.parametrize(
-    ("minutes", "key"), [(-31, "check_in.early"), (-30, ""), (120, ""), (121, "check_in.over")]
-)
+@pytest.mark.parametrize(("minutes", "key"), [(-31, "check_in.early"), (-30, ""), (120, ""), (121, "check_in.over")])
 async def test_the_window_is_from_half_an_hour_before_to_the_end(stage, number, minutes, key):
     stage.now = SATURDAY + timedelta(minutes=minutes)
     if key:
@@ -267,7 +287,9 @@ async def test_an_order_needs_both_ratings_and_then_is_done(stage, ordered):
     assert (await stage.find(ordered)).state == "CLOSED"
     async with stage.turn(None) as context:
         assert (await context.session.scalars(sa.select(Order.state))).one() == "DONE"
-        rows = await context.session.execute(sa.select(Evaluation.rater_kind, Evaluation.grade, Evaluation.revision).order_by(Evaluation.id))
+        rows = await context.session.execute(
+            sa.select(Evaluation.rater_kind, Evaluation.grade, Evaluation.revision).order_by(Evaluation.id)
+        )
         assert set(rows) == {("resident", "fair", 1), ("resident", "good", 2), ("organisation", "4", 1)}
     assert "满意" in (await stage.posted(to="M01"))[-1].text
 

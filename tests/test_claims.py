@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from work_stage import NOW, SATURDAY, staged
+
 from models import Chat, ChatAccount, Claim, PartyMember, Person, StateLog
 from services import claims, hours, tasks
 from services.context import Refusal
-from work_stage import NOW, SATURDAY, staged
 
 
 @pytest.fixture
@@ -132,9 +133,14 @@ async def test_one_person_has_one_live_claim_of_a_task_whatever_the_code_does(st
     await claim(stage, "M01", number)
     task, first = await stage.find(number), (await stage.claims(number))["M01"]
     with pytest.raises(sa.exc.IntegrityError):
-        async with stage.turn(None) as context:
-            context.session.add(Claim(task_id=task.id, person_id=first.person_id, claimed_at=NOW))
-            await context.session.flush()
+        await claim_again(stage, task.id, first.person_id)
+
+
+async def claim_again(stage, task_id, person_id):
+    """A second row for the same claim, as code without any check would write it."""
+    async with stage.turn(None) as context:
+        context.session.add(Claim(task_id=task_id, person_id=person_id, claimed_at=NOW))
+        await context.session.flush()
 
 
 async def test_the_same_person_from_two_devices_at_once_gets_one_place(stage):
@@ -153,9 +159,7 @@ async def test_pressing_again_says_so_and_harms_nothing(stage):
     assert await stage.states(number) == {"M01": "ACTIVE", "M02": "WAITLISTED"}
 
 
-@pytest.mark.parametrize(
-    ("code", "key"), [("M02", ""), ("M03", "claim.skill"), ("ST05", "claim.skill"), ("R101", "claim.not_member")]
-)
+@pytest.mark.parametrize(("code", "key"), [("M02", ""), ("M03", "claim.skill"), ("ST05", "claim.skill"), ("R101", "claim.not_member")])
 async def test_who_may_claim_a_task_that_needs_nursing(stage, code, key):
     number = await stage.task(skill="护理")
     if key:
@@ -253,7 +257,8 @@ async def test_an_alarm_for_an_answered_offer_does_nothing(stage):
 
 
 @pytest.mark.parametrize(
-    ("reason", "choice", "excused"), [("发烧了", "", True), ("有事", "", False), ("", "sick", True), ("", "busy", False), ("应急值班", "", True)]
+    ("reason", "choice", "excused"),
+    [("发烧了", "", True), ("有事", "", False), ("", "sick", True), ("", "busy", False), ("应急值班", "", True)],
 )
 async def test_leaving_within_a_day_is_late_and_the_coordinators_hear_it(stage, reason, choice, excused):
     number = await stage.task()

@@ -5,13 +5,14 @@ from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
+from work_stage import NOW, SATURDAY, staged
+
 from models import Draft, Order, Problem, StateLog, Task
 from services import claims, dispatching, orders, tasks
 from services.context import Refusal
 from services.dispatching import Line, read_line
 from services.workdays import ZONE
 from texts.render import Capabilities, catalogue, holes, render
-from work_stage import NOW, SATURDAY, staged
 
 
 @pytest.fixture

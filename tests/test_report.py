@@ -32,7 +32,7 @@ async def test_two_messages_and_one_press(world):
     (problem,) = await world.rows(Problem, Problem.code.like("WT-20261123-%"))
     assert local(problem.contact_due).isoformat() == "2026-11-24T17:30:00+08:00"
     assert local(problem.resolve_due).isoformat() == "2026-11-30T17:30:00+08:00"
-    pushed = {shown.chat for shown in world.platform.messages} - {resident.private}
+    pushed = {shown.chat for shown in world.platform.messages if shown.chat.startswith("private:")} - {resident.private}
     assert pushed == {"private:ST04"}
     assert len(world.pushes("ST04")) == 1
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+
 from models import (
     Chat,
     ChatAccount,
@@ -99,7 +100,6 @@ class Stage:
             await context.session.flush()
             shown = await tasks.view(context, task)
 
-
             await post.to_purpose(context, "party", task_card(shown), card=tasks.card_of(task))
         return str(number)
 
@@ -113,7 +113,7 @@ class Stage:
                 .where(Task.short_no == int(number))
                 .order_by(Claim.claimed_at, Claim.id)
             )
-            return {code: claim for code, claim in rows}
+            return dict(rows.all())
 
     async def states(self, number: str) -> dict[str, str]:
         """The state of the latest claim of each person, by code."""
@@ -134,9 +134,7 @@ class Stage:
         async with self.turn(None) as context:
             query = sa.select(OutboxMessage).join(Chat, Chat.id == OutboxMessage.chat_id).order_by(OutboxMessage.id)
             if to:
-                query = query.join(ChatAccount, ChatAccount.private_chat_id == Chat.id).join(
-                    Person, Person.id == ChatAccount.person_id
-                )
+                query = query.join(ChatAccount, ChatAccount.private_chat_id == Chat.id).join(Person, Person.id == ChatAccount.person_id)
                 query = query.where(Person.code == to)
             if card:
                 query = query.where(OutboxMessage.card == card)

@@ -88,14 +88,10 @@ def task_card(view: TaskView) -> Screen:
     sign = Button("task.button.check_in", start=entry(str(view.number)))
     buttons: Rows = ()
     if view.phase in ("open", "full"):
-        buttons = (
-            (Button("task.button.claim" if view.phase == "open" else "task.button.wait", Do.claim(view.id)), sign),
-        )
+        buttons = ((Button("task.button.claim" if view.phase == "open" else "task.button.wait", Do.claim(view.id)), sign),)
     elif view.phase == "started":
         buttons = ((sign,),)
-    return Screen(
-        "task.card", view.values | {"note": None if view.phase == "open" else Key(f"task.note.{view.phase}")}, buttons
-    )
+    return Screen("task.card", view.values | {"note": None if view.phase == "open" else Key(f"task.note.{view.phase}")}, buttons)
 
 
 def task_line(view: TaskView, mine: str = "") -> Key:
@@ -109,9 +105,7 @@ def numbers(views: Iterable[TaskView]) -> Rows:
     return rows((Button(Key("task.number", {"number": view.number}), Do.show_task(view.id)) for view in views), 4)
 
 
-def task_sheet(
-    view: TaskView, half: PrivateHalf, mine: str, buttons: Iterable[Button], waitlist_position: int | None = None
-) -> Screen:
+def task_sheet(view: TaskView, half: PrivateHalf, mine: str, buttons: Iterable[Button], waitlist_position: int | None = None) -> Screen:
     """A task as one person sees it in private: the public half, the reader's own claim, and the private half where it is theirs."""
     yours = Key(f"claim.yours.{mine}", {"position": waitlist_position}) if mine else None
     values = view.values | half.values | {"state": Key(f"state.task.{view.state}"), "yours": yours}
@@ -131,9 +125,7 @@ def waitlist_receipt(view: TaskView, position: int) -> Screen:
 
 def claimer_buttons(view: TaskView) -> tuple[Button, ...]:
     """What somebody with a place may do before the task."""
-    return Button("task.button.check_in", Do.check_in(view.id)), Button(
-        "claim.button.withdraw", Do.withdraw_claim(view.id)
-    )
+    return Button("task.button.check_in", Do.check_in(view.id)), Button("claim.button.withdraw", Do.withdraw_claim(view.id))
 
 
 def offer(view: TaskView, claim_id: str, until: datetime) -> Screen:
@@ -154,9 +146,7 @@ def withdrawal_reasons(view: TaskView) -> Screen:
 
 def ask_resident(view: TaskView) -> Screen:
     """To the resident: how was it?"""
-    return Screen(
-        "rating.ask_resident", view.values, (tuple(Button(f"grade.{g}", Do.rate_task(view.id, g)) for g in GRADES),)
-    )
+    return Screen("rating.ask_resident", view.values, (tuple(Button(f"grade.{g}", Do.rate_task(view.id, g)) for g in GRADES),))
 
 
 def ask_organisation(view: TaskView) -> Screen:

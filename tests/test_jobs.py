@@ -1,0 +1,34 @@
+"""The one table of jobs."""
+
+import ast
+from pathlib import Path
+
+from apscheduler.triggers.cron import CronTrigger
+from scheduler.jobs import JOBS
+from services import checkins, claims
+
+ROOT = Path(__file__).parent.parent
+NAMED = {"EXPIRE_OFFER": claims.EXPIRE_OFFER, "VERIFY_ALONE": checkins.VERIFY_ALONE}
+
+
+def test_every_alarm_that_a_service_sets_is_a_job():
+    found = set()
+    for path in (ROOT / "services").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "set_alarm":
+                job = node.args[1]
+                found.add(job.value if isinstance(job, ast.Constant) else NAMED[job.id])
+    assert found
+    assert found <= set(JOBS), f"scheduler/jobs.py has no {found - set(JOBS)}"
+
+
+def test_every_job_is_set_by_a_service_or_has_a_time_table():
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "services").glob("*.py"))
+    for job in JOBS.values():
+        assert job.crontab or f'"{job.name}"' in sources, job.name
+
+
+def test_every_time_table_can_be_read():
+    for job in JOBS.values():
+        if job.crontab:
+            CronTrigger.from_crontab(job.crontab)
