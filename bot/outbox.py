@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import structlog
 
 from bot.leases import Leases
 from bot.limits import Limits
-from bot.platforms.base import Blocked, ChatMoved, Media, MessageGone, NotSent, Platform, Refused, RetryAfter, Uncertain
+from bot.platforms.base import Blocked, ChatMoved, Media, MessageGone, NotSent, Platform, Refused, RetryAfter, SendError, Uncertain
 from models import AnonymousToken, Chat, ChatAccount, OutboxMessage
 from models import Media as StoredMedia
 from models.database import STORAGE_ERRORS, Database, describe
@@ -28,6 +29,7 @@ from texts.screen import Screen
 BATCH = 100
 MOST_IN_FLIGHT = 16
 MOST_ATTEMPTS = 12
+UNWANTED = timedelta(hours=24)
 UNREACHABLE = 30.0
 
 log = structlog.get_logger("outbox")
@@ -67,9 +69,10 @@ class Relay:
         self._outcomes: list[_Outcome] = []
         self._flushing: asyncio.Lock = asyncio.Lock()
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._stepping = asyncio.Lock()
+        self._held: dict[str, float] = {}
         self._stopping = False
         self._leading_until = 0.0
-        self._failures: dict[str, int] = {}
         self.sent = 0
         self.rest = 0.5
 
@@ -86,7 +89,7 @@ class Relay:
                 (
                     await connection.execute(
                         sa.select(_OUT.c.id).where(
-                            _OUT.c.id.in_(ids), _OUT.c.state.in_(("pending", "sending")), _OUT.c.send_after <= self.clock.now()
+                            *self._mine(), _OUT.c.id.in_(ids), _OUT.c.state.in_(("pending", "sending")), _OUT.c.send_after <= self.clock.now()
                         )
                     )
                 ).scalars()
@@ -119,9 +122,13 @@ class Relay:
         """Send what is due until `stop`."""
         while not self._stopping:
             try:
-                wait = await self._step()
+                async with self._stepping:
+                    wait = 1.0 if self._stopping else await self._step()
             except STORAGE_ERRORS as error:
                 log.warning("outbox.unreachable", error=describe(error))
+                wait = 1.0
+            except Exception as error:  # whatever it is, the next message must still leave
+                log.error("outbox.step_failed", error=describe(error), exc_info=not isinstance(error, sa.exc.SQLAlchemyError))
                 wait = 1.0
             if wait > 0:
                 with suppress(TimeoutError):
@@ -131,6 +138,8 @@ class Relay:
         """Take no more; finish what is in flight and write down what became of it."""
         self._stopping = True
         self.wake.set()
+        async with self._stepping:
+            pass
         if self._sending:
             await asyncio.wait(self._sending, timeout=UNREACHABLE)
         with suppress(*STORAGE_ERRORS):
@@ -140,6 +149,11 @@ class Relay:
     @property
     def _lease(self) -> str:
         return f"relay:{self.platform.name}:{self.platform.bot}"
+
+    @property
+    def _once(self) -> bool:
+        """Whether the platform delivers a send with the same key once only: then sending again harms nobody and needs no mark."""
+        return bool(getattr(self.platform, "sends_once", False))
 
     def _mine(self) -> tuple[Any, ...]:
         return _OUT.c.platform == self.platform.name, _OUT.c.bot == self.platform.bot
@@ -161,9 +175,13 @@ class Relay:
         """Rows that a dead process was sending: nobody knows whether they arrived. Their own policy decides."""
         async with self.database.connection() as connection:
             await connection.execute(
+                sa.update(_OUT).where(*self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast").values(state="superseded", body=sa.null())
+            )
+            again = sa.or_(_OUT.c.uncertain.is_(False), _OUT.c.kind != "send", sa.literal(self._once))
+            await connection.execute(
                 sa.update(_OUT)
-                .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.policy == "resend", _OUT.c.uncertain.is_(False))
-                .values(state="pending", uncertain=True)
+                .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.policy == "resend", again)
+                .values(state="pending", uncertain=not self._once)
             )
             await connection.execute(
                 sa.update(_OUT)
@@ -179,7 +197,11 @@ class Relay:
         room = MOST_IN_FLIGHT - len(self._sending)
         if room <= 0:
             return 0.5
-        moment, earliest = time.monotonic(), self.rest
+        moment = time.monotonic()
+        self._held = {lane: until for lane, until in self._held.items() if until > moment}
+        earliest = min([self.rest, *(until - moment for until in self._held.values())])
+        # A chat that may not get its next message yet must not hide the others behind its queue.
+        closed = [*self._busy, *self._held]
         chosen: dict[str, Any] = {}
         superseded: list[int] = []
         async with self.database.connection() as connection:
@@ -187,13 +209,16 @@ class Relay:
                 await connection.execute(
                     sa.select(_OUT, _CHAT.c.address, _CHAT.c.kind.label("kind_of_chat"))
                     .outerjoin(_CHAT, _CHAT.c.id == _OUT.c.chat_id)
-                    .where(*self._mine(), _OUT.c.state == "pending", _OUT.c.send_after <= self.clock.now())
+                    .where(
+                        *self._mine(), _OUT.c.state == "pending", _OUT.c.send_after <= self.clock.now(),
+                        sa.or_(_OUT.c.kind == "toast", _OUT.c.chat_id.is_(None), _OUT.c.chat_id.not_in(closed)),
+                    )
                     .order_by(sa.case((_OUT.c.urgency <= Urgency.URGENT, 0), else_=1), _OUT.c.id)
                     .limit(BATCH)
                 )
             ).all()
             if not due:
-                return self.rest
+                return max(earliest, 0.001)
             latest_edit = {(row.chat_id, row.card): row.id for row in due if row.kind == "edit" and row.card}
             for row in due:
                 if row.kind == "edit" and row.card and latest_edit[row.chat_id, row.card] != row.id:
@@ -207,6 +232,7 @@ class Relay:
                     ready = self.limits.ready_at(key, group, moment)
                     if ready > moment:
                         earliest = min(earliest, ready - moment)
+                        self._held[lane] = ready
                         chosen[lane] = None
                         continue
                     self.limits.take(key, group, moment)
@@ -217,9 +243,15 @@ class Relay:
                     sa.update(_OUT).where(_OUT.c.id.in_(superseded)).values(state="superseded", body=sa.null())
                 )
             if taken:
-                await connection.execute(
-                    sa.update(_OUT).where(_OUT.c.id.in_([row.id for row in taken])).values(state="sending", attempts=_OUT.c.attempts + 1)
+                # Whoever woke up late takes nothing that another process has begun to send in the meantime.
+                mine = await connection.execute(
+                    sa.update(_OUT)
+                    .where(_OUT.c.id.in_([row.id for row in taken]), _OUT.c.state == "pending")
+                    .values(state="sending", attempts=_OUT.c.attempts + 1)
+                    .returning(_OUT.c.id)
                 )
+                still = set(mine.scalars())
+                taken = [row for row in taken if row.id in still]
         for number in superseded:
             self._over(number)
         for row in taken:
@@ -264,35 +296,59 @@ class Relay:
             key, _ = self.platform.rate_key(address)
             self.limits.pause(key, time.monotonic() + error.seconds, error.everywhere)
             return _Outcome(row, "pending", error=str(error))
-        except NotSent as error:
-            if row.kind == "toast":
+        except (NotSent, Uncertain, Refused, MessageGone, Blocked) as error:
+            if row.kind == "toast":  # the moment for it has passed, and nobody misses it
                 return _Outcome(row, "superseded", error=str(error))
+            return self._failed(row, address, error)
+        except ChatMoved as error:
             if row.attempts + 1 >= MOST_ATTEMPTS:
                 return _Outcome(row, "dead", error=str(error))
+            old, new = address.partition("/")[0], error.new_chat_id
+            return _Outcome(row, "pending", error=str(error), extra=lambda session: self._move(session, old, new))
+        self.sent += 1
+        return _Outcome(row, "sent", message_id=message_id, menu=menu)
+
+    def _failed(self, row: Any, address: str, failure: SendError) -> _Outcome:
+        """What becomes of a message that did not go out, or of which nobody knows whether it did."""
+        try:
+            raise failure
+        except NotSent as error:
+            # Surely not delivered, so sending it again doubles nothing: it is given up only when nobody would want it any more.
+            if self.clock.now() - row.send_after >= UNWANTED:
+                return _Outcome(row, "dead", error=str(error))
             key, _ = self.platform.rate_key(address)
-            self.limits.pause(key, time.monotonic() + min(UNREACHABLE, 0.25 * 2**row.attempts))
+            self.limits.pause(key, time.monotonic() + min(UNREACHABLE, 0.25 * 2 ** min(row.attempts, 10)))
             return _Outcome(row, "pending", error=str(error))
         except Uncertain as error:
-            again = row.policy == "resend" and (not row.uncertain or row.kind != "send")
+            again = row.policy == "resend" and (not row.uncertain or row.kind != "send" or self._once)
             if again and row.attempts + 1 < MOST_ATTEMPTS:
                 return _Outcome(row, "pending", error=str(error), uncertain=True)
             return _Outcome(row, "dead", error=f"unanswered: {error}", uncertain=True)
         except Blocked as error:
             return _Outcome(row, "dead", error=f"blocked: {error}", extra=lambda session: _mark_blocked(session, row))
-        except ChatMoved as error:
-            moved = error.new_chat_id
-            return _Outcome(
-                row, "pending", error=str(error),
-                extra=lambda session: identity.move_chat(session, self.platform.name, self.platform.bot, address.partition("/")[0], moved),
-            )  # fmt: skip
         except MessageGone as error:
             if row.kind == "edit":
                 return _Outcome(row, "pending", error=str(error), again_as="send")
             return _Outcome(row, "superseded", error=str(error))
-        except Refused as error:
+        except SendError as error:
             return _Outcome(row, "dead", error=f"refused: {error}")
-        self.sent += 1
-        return _Outcome(row, "sent", message_id=message_id, menu=menu)
+
+    async def _move(self, session: Any, old: str, new: str) -> None:
+        """Give the group its new address; where the new one is known already, what waits for the old one goes there."""
+        name, bot = self.platform.name, self.platform.bot
+        await identity.move_chat(session, name, bot, old, new)
+        await session.flush()
+        groups = list(await session.scalars(sa.select(Chat).where(Chat.platform == name, Chat.bot == bot, Chat.kind != "private")))  # type: ignore[arg-type]
+        here = {chat.address: chat.id for chat in groups}
+        for chat in groups:
+            address, slash, topic = chat.address.partition("/")
+            if address == old and (twin := here.get(new + slash + topic)) is not None:
+                await session.execute(
+                    sa.update(OutboxMessage)
+                    .where(OutboxMessage.chat_id == chat.id, OutboxMessage.state == "pending")  # type: ignore[arg-type]
+                    .values(chat_id=twin)
+                    .execution_options(synchronize_session=False)
+                )
 
     async def _address(self, row: Any) -> str | None:
         if row.token_id is None:
@@ -359,15 +415,31 @@ class Relay:
                 async with self.database.transaction() as session:
                     for outcome in outcomes:
                         await self._write(session, outcome)
-            except BaseException:
+            except (*STORAGE_ERRORS, asyncio.CancelledError):
                 self._outcomes = outcomes + self._outcomes
                 raise
+            except Exception as error:
+                log.error("outbox.outcomes_failed", error=describe(error))
+                await self._write_each(outcomes)
         for outcome in outcomes:
             if outcome.state == "dead":
                 log.warning("outbox.dead", row=outcome.row.id, kind=outcome.row.kind, error=outcome.error)
                 self.on_dead(outcome.row.id)
             if outcome.state in ("sent", "dead", "superseded"):
                 self._over(outcome.row.id)
+
+    async def _write_each(self, outcomes: Sequence[_Outcome]) -> None:
+        """One by one, so that one that cannot be written does not spoil it for the others."""
+        for outcome in outcomes:
+            try:
+                async with self.database.transaction() as session:
+                    await self._write(session, outcome)
+            except STORAGE_ERRORS:
+                self._outcomes.append(outcome)
+            except Exception as error:
+                outcome.state, outcome.error, outcome.extra, outcome.menu = "dead", describe(error), None, None
+                async with self.database.transaction() as session:
+                    await self._write(session, outcome)
 
     async def _write(self, session: Any, outcome: _Outcome) -> None:
         row = outcome.row

@@ -119,12 +119,12 @@ async def move(context: Context, thing: Any, event: str, note: str = "", **field
     One conditional UPDATE decides between rivals. Raises Refusal: the table has no such row for this state ("refused.state"), the
     actor may not ("refused.permission"), or somebody else moved it first ("refused.state").
     """
-    life, source = life_of(thing), thing.state
+    life, source, code = life_of(thing), thing.state, getattr(thing, "code", "")
     row = life.find(event, source)
     who = await relations(context, thing)
     if row is None:
         by_anybody = any(set(other.by) & who for other in life.moves if other.event == event)
-        raise Refusal("refused.state" if by_anybody else "refused.permission", state=Key(f"state.{life.kind}.{source}"))
+        raise Refusal("refused.state" if by_anybody else "refused.permission", code=code, state=Key(f"state.{life.kind}.{source}"))
     if not set(row.by) & who:
         raise Refusal("refused.permission")
     target = row.ends_in(source)
@@ -139,7 +139,7 @@ async def move(context: Context, thing: Any, event: str, note: str = "", **field
     )
     await context.session.refresh(thing)
     if result.rowcount != 1:  # type: ignore[attr-defined]
-        raise Refusal("refused.state", state=Key(f"state.{life.kind}.{thing.state}"))
+        raise Refusal("refused.state", code=code, state=Key(f"state.{life.kind}.{thing.state}"))
     return _record(context, life.kind, thing, event, source, target, note, before)
 
 

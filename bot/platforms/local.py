@@ -42,6 +42,7 @@ class LocalPlatform:
 
     name = "local"
     bot = "main"
+    sends_once = True  # `send` keeps a message once per key
 
     def __init__(self, database: Database, clock: Clock, settle: Callable[[int], Awaitable[None]]) -> None:
         self.database, self.clock, self.settle = database, clock, settle
