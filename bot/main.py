@@ -23,7 +23,7 @@ from bot.turn import Turns
 from bot.web import make_web
 from handlers import root
 from models import OutboxMessage, keyring
-from models.database import Database, migrate
+from models.database import STORAGE_ERRORS, Database, migrate
 from scheduler.clock import Alarms
 from services import upkeep
 from services.clock import Clock, HandClock, SystemClock
@@ -127,9 +127,9 @@ class Application:
         """Let the platform listen; one process at a time polls, so that two never take each other's updates."""
         receive = partial(self._receive, *key)
         if getattr(platform, "polls", False):
-            while not await self.leases.hold(f"poll:{key[0]}:{key[1]}"):
+            while not await self.leases.hold(_poll_lease(key)):
                 await asyncio.sleep(2.0)
-            self._tasks.append(asyncio.create_task(self._keep_lease(f"poll:{key[0]}:{key[1]}")))
+            self._tasks.append(asyncio.create_task(self._keep_lease(_poll_lease(key)), name="lease"))
         try:
             await platform.start(receive)  # type: ignore[arg-type]
         except Refused as error:
@@ -187,9 +187,14 @@ class Application:
         """Stop in order: nothing new comes in, turns and sends in flight finish, the store is closed."""
         if self._site is not None:
             await self._site.cleanup()
-        for platform in self.platforms.values():
+        for task in self._tasks:
+            if task.get_name() == "lease" or task.get_name().startswith("listen:"):
+                task.cancel()
+        for key, platform in self.platforms.items():
             with suppress(Exception):
                 await platform.stop()
+            with suppress(*STORAGE_ERRORS):  # the next process polls at once
+                await self.leases.release(_poll_lease(key))
         await self.inbox.close()
         await self.alarms.stop()
         await self.turns.stop()
@@ -202,6 +207,10 @@ class Application:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.database.close()
+
+
+def _poll_lease(key: tuple[str, str]) -> str:
+    return f"poll:{key[0]}:{key[1]}"
 
 
 def set_up_logging(settings: Settings) -> None:

@@ -310,28 +310,26 @@ class Relay:
 
     def _failed(self, row: Any, address: str, failure: SendError) -> _Outcome:
         """What becomes of a message that did not go out, or of which nobody knows whether it did."""
-        try:
-            raise failure
-        except NotSent as error:
-            # Surely not delivered, so sending it again doubles nothing: it is given up only when nobody would want it any more.
-            if self.clock.now() - row.send_after >= UNWANTED:
-                return _Outcome(row, "dead", error=str(error))
-            key, _ = self.platform.rate_key(address)
-            self.limits.pause(key, time.monotonic() + min(UNREACHABLE, 0.25 * 2 ** min(row.attempts, 10)))
-            return _Outcome(row, "pending", error=str(error))
-        except Uncertain as error:
-            again = row.policy == "resend" and (not row.uncertain or row.kind != "send" or self._once)
-            if again and row.attempts + 1 < MOST_ATTEMPTS:
-                return _Outcome(row, "pending", error=str(error), uncertain=True)
-            return _Outcome(row, "dead", error=f"unanswered: {error}", uncertain=True)
-        except Blocked as error:
-            return _Outcome(row, "dead", error=f"blocked: {error}", extra=lambda session: _mark_blocked(session, row))
-        except MessageGone as error:
-            if row.kind == "edit":
-                return _Outcome(row, "pending", error=str(error), again_as="send")
-            return _Outcome(row, "superseded", error=str(error))
-        except SendError as error:
-            return _Outcome(row, "dead", error=f"refused: {error}")
+        match failure:
+            case NotSent():
+                # Surely not delivered, so sending it again doubles nothing: it is given up only when nobody would want it any more.
+                if self.clock.now() - row.send_after >= UNWANTED:
+                    return _Outcome(row, "dead", error=str(failure))
+                key, _ = self.platform.rate_key(address)
+                self.limits.pause(key, time.monotonic() + min(UNREACHABLE, 0.25 * 2 ** min(row.attempts, 10)))
+                return _Outcome(row, "pending", error=str(failure))
+            case Uncertain():
+                again = row.policy == "resend" and (not row.uncertain or row.kind != "send" or self._once)
+                if again and row.attempts + 1 < MOST_ATTEMPTS:
+                    return _Outcome(row, "pending", error=str(failure), uncertain=True)
+                return _Outcome(row, "dead", error=f"unanswered: {failure}", uncertain=True)
+            case Blocked():
+                return _Outcome(row, "dead", error=f"blocked: {failure}", extra=lambda session: _mark_blocked(session, row))
+            case MessageGone() if row.kind == "edit":
+                return _Outcome(row, "pending", error=str(failure), again_as="send")
+            case MessageGone():
+                return _Outcome(row, "superseded", error=str(failure))
+        return _Outcome(row, "dead", error=f"refused: {failure}")
 
     async def _move(self, session: Any, old: str, new: str) -> None:
         """Give the group its new address; where the new one is known already, what waits for the old one goes there."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from bot.inbox import Inbox
 from bot.platforms.base import StorageDown
 from faults import NOW, machines
-from models import InboxMessage
+from models import InboxMessage, inline_sqlite
 from models.database import Database
 
 
@@ -93,19 +93,19 @@ async def test_arrivals_at_the_same_time_share_a_commit(machine, monkeypatch):
 
 
 async def test_nothing_is_acknowledged_before_the_commit(machine, monkeypatch):
-    gate = asyncio.Event()
+    gate, entered = asyncio.Event(), asyncio.Event()
     whole = machine.database.connection
 
     @asynccontextmanager
     async def slow():
         async with whole() as connection:
             yield connection
+            entered.set()
             await gate.wait()
 
     monkeypatch.setattr(machine.database, "connection", slow)
     receiving = asyncio.create_task(machine.arrive("一"))
-    while machine.inbox._flushing is None:
-        await asyncio.sleep(0)
+    await entered.wait()
     monkeypatch.undo()
     if not machine.database.sqlite:  # the one connection of SQLite is taken
         assert await machine.inbox_rows() == []
@@ -130,12 +130,11 @@ async def test_a_database_that_is_down_takes_nothing_and_says_so(machine, monkey
     assert machine.heard == ["1"]
 
 
-async def test_a_locked_file_takes_nothing_and_says_so(databases):
+async def test_a_locked_file_takes_nothing_and_says_so(databases, monkeypatch):
+    monkeypatch.setattr(inline_sqlite, "BUSY_SECONDS", 0.01)
     with databases.fresh("sqlite") as url:
         async with machines(url) as (machine,):
             holder = sqlite3.connect(url.partition(":///")[2], isolation_level=None)
-            async with machine.database.connection() as connection:
-                await connection.exec_driver_sql("PRAGMA busy_timeout=1")
             holder.execute("BEGIN IMMEDIATE")
             with pytest.raises(StorageDown):
                 await machine.arrive("一", event="e1")
