@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import time
 
 import sqlalchemy as sa
@@ -12,17 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from models import Lease
 from models.database import Database
+from services.owners import is_dead, new_owner
 
 SECONDS = 15.0
-
-_OURS: set[str] = set()
-
-
-def new_owner() -> str:
-    """A name for one holder in this process: host, process, boot. What it held may be taken over once the process is dead."""
-    name = f"{socket.gethostname()}|{os.getpid()}|{secrets.token_hex(6)}"
-    _OURS.add(name)
-    return name
 
 
 class Leases:
@@ -57,19 +46,3 @@ class Leases:
             await connection.execute(
                 sa.update(table).where(table.c.name == name, table.c.owner == self.owner).values(until=0.0)
             )
-
-
-def is_dead(owner: str) -> bool:
-    """Whether this owner (a name of `new_owner`, with or without something after a further |) ran on this host and is gone."""
-    host, pid, boot = [*owner.split("|"), "", "", ""][:3]
-    if host != socket.gethostname() or not pid.isdecimal():
-        return False
-    if int(pid) == os.getpid():  # an earlier life may have had the same number: in a container it always has
-        return f"{host}|{pid}|{boot}" not in _OURS
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

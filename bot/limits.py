@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from texts.render import Capabilities
 
+MOST_REMEMBERED = 10_000
+
 
 @dataclass
 class Limits:
@@ -28,7 +30,7 @@ class Limits:
             moment = max(moment, self._next_chat.get(key, 0.0))
         if group and can.group_per_minute:
             sent = self._groups.setdefault(key, deque())
-            while sent and sent[0] <= now - 60.0:
+            while sent and sent[0] + 60.0 <= now:
                 sent.popleft()
             if len(sent) >= can.group_per_minute:
                 moment = max(moment, sent[0] + 60.0)
@@ -41,8 +43,9 @@ class Limits:
             self._next_overall = max(self._next_overall, now) + 1.0 / can.overall_per_second
         if can.chat_per_second:
             self._next_chat[key] = now + 1.0 / can.chat_per_second
-            if len(self._next_chat) > 10_000:
+            if len(self._next_chat) > MOST_REMEMBERED:
                 self._next_chat = {chat: moment for chat, moment in self._next_chat.items() if moment > now}
+                self._paused = {chat: moment for chat, moment in self._paused.items() if moment > now}
         if group and can.group_per_minute:
             self._groups.setdefault(key, deque()).append(now)
 

@@ -51,6 +51,7 @@ class Application:
         self.turns = Turns(self.database, self.clock, root, self.platforms)
         self.alarms = Alarms(self.database, self.clock)
         self.inbox.on_stored = self.turns.wake.set
+        self.inbox.lease, self.inbox.on_taken = self.turns.lease, self.turns.take
         self.turns.on_posted = self.alarms.on_posted = self._posted
         self._tasks: list[asyncio.Task[None]] = []
         self._site: web.AppRunner | None = None
@@ -190,15 +191,15 @@ class Application:
         for task in self._tasks:
             if task.get_name() == "lease" or task.get_name().startswith("listen:"):
                 task.cancel()
+        await self.alarms.stop()
+        await self.turns.stop()  # what is still polled from now on waits in the store for the next life
+        await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
         for key, platform in self.platforms.items():
             with suppress(Exception):
                 await platform.stop()
             with suppress(*STORAGE_ERRORS):  # the next process polls at once
                 await self.leases.release(_poll_lease(key))
         await self.inbox.close()
-        await self.alarms.stop()
-        await self.turns.stop()
-        await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
         if self.demo is not None:
             await self.demo.stop()
         workers = [task for task in self._tasks if task.get_name() == "turns" or task.get_name().startswith("relay:")]

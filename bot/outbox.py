@@ -259,6 +259,8 @@ class Relay:
             task = asyncio.create_task(self._send(row))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+        if len(due) == BATCH and any(row is None for row in chosen.values()):
+            return 0.0  # all that was seen may be of chats that must wait: look behind them
         return max(earliest, 0.001) if len(taken) < len(due) - len(superseded) or not taken else 0.0
 
     # -- one message ------------------------------------------------------------------------------------------
@@ -315,12 +317,13 @@ class Relay:
                 # Surely not delivered, so sending it again doubles nothing: it is given up only when nobody would want it any more.
                 if self.clock.now() - row.send_after >= UNWANTED:
                     return _Outcome(row, "dead", error=str(failure))
-                key, _ = self.platform.rate_key(address)
-                self.limits.pause(key, time.monotonic() + min(UNREACHABLE, 0.25 * 2 ** min(row.attempts, 10)))
+                self._rest(address, 0.25 * 2 ** min(row.attempts, 10))
                 return _Outcome(row, "pending", error=str(failure))
             case Uncertain():
                 again = row.policy == "resend" and (not row.uncertain or row.kind != "send" or self._once)
                 if again and row.attempts + 1 < MOST_ATTEMPTS:
+                    # What broke this answer off (a gateway that restarts) breaks the next one off too, and there is one more try alone.
+                    self._rest(address, 2.0 * 2 ** min(row.attempts, 10))
                     return _Outcome(row, "pending", error=str(failure), uncertain=True)
                 return _Outcome(row, "dead", error=f"unanswered: {failure}", uncertain=True)
             case Blocked():
@@ -330,6 +333,10 @@ class Relay:
             case MessageGone():
                 return _Outcome(row, "superseded", error=str(failure))
         return _Outcome(row, "dead", error=f"refused: {failure}")
+
+    def _rest(self, address: str, seconds: float) -> None:
+        key, _ = self.platform.rate_key(address)
+        self.limits.pause(key, time.monotonic() + min(UNREACHABLE, seconds))
 
     async def _move(self, session: Any, old: str, new: str) -> None:
         """Give the group its new address; where the new one is known already, what waits for the old one goes there."""

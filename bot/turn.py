@@ -21,7 +21,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.events import Event, Moved, Photo, Press, Text, Voice
-from bot.leases import is_dead, new_owner
+from bot.inbox import Taken
 from bot.platforms.base import NotSent, Platform, Refused
 from bot.router import KEEP, Reply, Router
 from models import Conversation, Draft, InboxMessage, OutboxMessage, keyring
@@ -29,6 +29,7 @@ from models.database import STORAGE_ERRORS, Away, Database, describe, session_on
 from services import identity, photos
 from services.clock import Clock
 from services.context import Context, Refusal, ground
+from services.owners import is_dead, new_owner
 from services.post import Urgency
 from texts.screen import Screen, screen
 from texts.utterances import normalise
@@ -50,12 +51,12 @@ class Fenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One claimed inbox row."""
+    """One claimed inbox row. `raw` is the update: sealed as it was stored, or as it came when it was taken at the door."""
 
     id: int
     platform: str
     bot: str
-    raw: bytes | None
+    raw: bytes | Taken | None
     attempts: int
     token: str
 
@@ -76,6 +77,7 @@ class Turns:
         self._working = asyncio.Lock()
         self._fetching: dict[int, asyncio.Task[None]] = {}
         self._owed: list[tuple[Row, str]] = []
+        self._given: list[Row] = []
         self._next_look = 0.0
         self._stopping = False
 
@@ -97,14 +99,23 @@ class Turns:
                 future.set_result(posted)
 
     # -- the loop ---------------------------------------------------------------------------------------------
+    def lease(self) -> tuple[str, float] | None:
+        """The token and the end of a lease under which the inbox may store rows as taken by this process; None while it stops."""
+        return None if self._stopping else (f"{self.owner}|{secrets.token_hex(4)}", time.time() + LEASE_SECONDS)
+
+    def take(self, taken: Sequence[Taken]) -> None:
+        """Run the turns of these rows, which the inbox stored under a lease of ours."""
+        self._given += [Row(row.id, row.platform, row.bot, row, 1, row.token) for row in taken]
+        self.wake.set()
+
     async def run(self) -> None:
-        """Take and run turns until `stop`."""
-        while not self._stopping:
+        """Take and run turns until `stop`; what the inbox gave before is run to its end."""
+        while not self._stopping or self._given:
             rest = 0.0
             async with self._working:
                 try:
                     await self._look_after()
-                    rows = await self.claim()
+                    rows = self._next_given() or await self.claim()
                     if rows:
                         await self.run_rows(rows)
                     else:
@@ -165,27 +176,17 @@ class Turns:
         else:
             await asyncio.gather(*(self._alone(row, event) for row, event in ready))
 
+    def _next_given(self) -> list[Row]:
+        given, self._given = self._given[:BATCH], self._given[BATCH:]
+        return given
+
     async def claim(self) -> list[Row]:
         """The head of every free lane, leased to this process; the attempt is counted before the work, so a crash counts too."""
         self.wake.clear()
         now, token = time.time(), f"{self.owner}|{secrets.token_hex(4)}"
-        other = _INBOX.alias()
-        heads = (
-            sa.select(_INBOX.c.id, _INBOX.c.attempts)
-            .where(
-                _INBOX.c.state.in_(("pending", "working")),
-                ~sa.exists().where(other.c.lane == _INBOX.c.lane, other.c.id < _INBOX.c.id, other.c.state.in_(("pending", "working"))),
-                sa.or_(
-                    sa.and_(_INBOX.c.state == "pending", _INBOX.c.not_before <= now),
-                    sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now, _INBOX.c.id.not_in(list(self._fetching))),
-                ),
-            )
-            .order_by(_INBOX.c.id)
-            .limit(BATCH if self.database.sqlite else 8)
-            .with_for_update(skip_locked=True, of=_INBOX)
-        )
+        asked = {"now": now, "fetching": list(self._fetching), "most": BATCH if self.database.sqlite else 8}
         async with self.database.connection() as connection:
-            found_heads = (await connection.execute(heads)).all()
+            found_heads = (await connection.execute(_HEADS, asked)).all()
             if not found_heads:
                 return []
             # What failed or died before is run by itself: it must not take others down with it.
@@ -223,7 +224,7 @@ class Turns:
         if platform is None:
             await self._postpone(row, f"no adapter for {row.platform}/{row.bot} in this process", 30.0, counts=False)
             return _LATER
-        return platform.parse(unsealed(row.raw))
+        return platform.parse(row.raw.raw if isinstance(row.raw, Taken) else unsealed(row.raw))
 
     async def _with_file(self, row: Row, event: Photo | Voice) -> None:
         try:
@@ -302,15 +303,9 @@ class Turns:
                 await identity.move_chat(session, row.platform, row.bot, event.chat.id, event.new_chat_id)
             elif event is not None:
                 context = await self._converse(session, row, event, refusal)
-            finished = await session.execute(
-                sa.update(InboxMessage)
-                .where(InboxMessage.id == row.id, InboxMessage.lease_token == row.token, InboxMessage.state == "working")  # type: ignore[arg-type]
-                .values(state="done", raw=sa.null(), lane="", error="")
-                .execution_options(synchronize_session=False)
-            )
-            if finished.rowcount != 1:  # type: ignore[attr-defined]
+            finished = await connection.execute(_DONE, {"row": row.id, "token": row.token})
+            if finished.rowcount != 1:
                 raise Fenced(row.id)
-            await session.flush()
             return context
 
     async def _converse(self, session: AsyncSession, row: Row, event: Event, refusal: Refusal | None) -> Context:
@@ -422,12 +417,18 @@ class Turns:
         self._over(row.id, [message.id for message in apology if message.id])
 
     async def _apologise(self, session: AsyncSession, row: Row, event: Event | None) -> list[OutboxMessage]:
-        if event is None or event is _LATER or event.chat.kind != "private":
+        pressed = isinstance(event, Press) and event.press_id and self.platforms[row.platform, row.bot].capabilities.toasts
+        if event is None or event is _LATER or not (event.chat.kind == "private" or pressed):
             return []
         land, now = await ground(session), self.clock.now()
         present = await identity.recognise(session, land, row.platform, row.bot, event.sender, event.chat, now)
         context = Context(session, now, present.actor, land, f"sorry:{row.id}", present.chat, present.account)
-        _add(context, row, kind="send", body=screen("sorry", number=row.id).to_json(), urgency=Urgency.ANSWER)
+        sorry = screen("sorry", number=row.id).to_json()
+        if pressed:
+            assert isinstance(event, Press)
+            _add(context, row, kind="toast", body={"press": event.press_id, "screen": sorry}, policy="never", urgency=Urgency.TOAST)
+        if context.private:
+            _add(context, row, kind="send", body=sorry, urgency=Urgency.ANSWER)
         await session.flush()
         return context.posted
 
@@ -459,13 +460,7 @@ def _answer(event: Event, refused: Screen, platform: Platform) -> Reply:
 
 
 async def _standing(session: AsyncSession, chat_id: str, account_id: str) -> tuple[Conversation | None, Draft | None]:
-    found = (
-        await session.execute(
-            sa.select(Conversation, Draft)
-            .outerjoin(Draft, Draft.id == Conversation.draft_id)  # type: ignore[arg-type]
-            .where(Conversation.chat_id == chat_id, Conversation.account_id == account_id)  # type: ignore[arg-type]
-        )
-    ).first()
+    found = (await session.execute(_STANDING, {"chat": chat_id, "account": account_id})).first()
     return (found[0], found[1]) if found else (None, None)
 
 
@@ -522,3 +517,36 @@ _INBOX: sa.Table = InboxMessage.__table__  # type: ignore[attr-defined]
 _SEALED = sa.type_coerce(_INBOX.c.raw, sa.LargeBinary).label("raw")
 _OUTBOX: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
 _LATER: Any = object()
+
+
+def _heads() -> Any:
+    """The first open row of every lane that may be taken. The states stand in it as the index on open rows says them."""
+    other, now = _INBOX.alias("earlier"), sa.bindparam("now", type_=sa.Float)
+    return (
+        sa.select(_INBOX.c.id, _INBOX.c.attempts)
+        .where(
+            sa.text("inbox.state IN ('pending','working')"),
+            ~sa.exists().where(other.c.lane == _INBOX.c.lane, other.c.id < _INBOX.c.id, sa.text("earlier.state IN ('pending','working')")),
+            sa.or_(
+                sa.and_(_INBOX.c.state == "pending", _INBOX.c.not_before <= now),
+                sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now, _INBOX.c.id.not_in(sa.bindparam("fetching", expanding=True))),
+            ),
+        )
+        .order_by(_INBOX.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .with_for_update(skip_locked=True, of=_INBOX)
+    )
+
+
+# The statements of every turn, made once: making one costs more than running it.
+_HEADS = _heads()
+_DONE = (
+    sa.update(_INBOX)
+    .where(_INBOX.c.id == sa.bindparam("row"), _INBOX.c.lease_token == sa.bindparam("token"), _INBOX.c.state == "working")
+    .values(state="done", raw=sa.null(), lane="", error="")
+)
+_STANDING = (
+    sa.select(Conversation, Draft)
+    .outerjoin(Draft, Draft.id == Conversation.draft_id)  # type: ignore[arg-type]
+    .where(Conversation.chat_id == sa.bindparam("chat"), Conversation.account_id == sa.bindparam("account"))  # type: ignore[arg-type]
+)

@@ -20,6 +20,7 @@ class Report(Steps):
     confirm = State()
 
 
+MOST_PLACES = 8
 AFTER_TEXT = (Report.what, Report.category, Report.where, Report.same, Report.confirm)
 
 
@@ -39,6 +40,8 @@ async def ask_next(context: Context, *, clear: bool = False, edit: bool = False,
         case "category":
             key = "report.choose_category_voice" if data.get("voice") and not data.get("text") else "report.choose_category"
             return Ask(Report.category, report_screens.choose_category(draft.id, data.get("guesses") or (), key), clear=clear, edit=edit)
+        case "which_place" if len(data["candidates"]) > MOST_PLACES:
+            return Ask(Report.where, report_screens.ask_where({}), clear=clear)
         case "which_place":
             found = [context.ground.places[number] for number in data["candidates"]]
             return Ask(Report.where, report_screens.choose_place(draft.id, [(place.id, place.name) for place in found]), clear=clear)

@@ -95,6 +95,7 @@ async def smile(sticker: Sticker, context: Context) -> Reply:
 
 @router.joined()
 async def greet(joined: Joined, context: Context) -> Reply:
+    identity.entered(context)
     return Silence() if context.private else Say(screen("group.greeting"))
 
 
@@ -118,10 +119,7 @@ async def bind_in_private(message: Text, context: Context, purpose: str) -> Repl
 @last.message(to=AFTER_TEXT)
 async def take_sentence(message: Text, context: Context) -> Reply:
     """Any sentence: a problem begins a report; otherwise the three best guesses, and what was said is kept."""
-    if context.draft is None or context.draft.kind != "report":
-        intake.begin(context)
-    else:
-        intake.begin(context, anonymous=False)
+    intake.begin(context)
     understood = intake.say(context, message.text)
     if understood.kind == "problem" or understood.urgent:
         return await ask_next(context)

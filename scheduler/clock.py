@@ -22,11 +22,13 @@ from models.database import STORAGE_ERRORS, Database, describe, session_on
 from scheduler.jobs import JOBS, Job
 from services.clock import Clock
 from services.context import SCHEDULER, Context, ground
+from services.owners import is_dead, new_owner
 from services.workdays import ZONE
 
 LEASE_SECONDS = 60.0
 ATTEMPTS = 5
 TICK_SECONDS = 1.0
+LOOK_SECONDS = 5.0
 
 log = structlog.get_logger("scheduler")
 _TABLE: sa.Table = Occurrence.__table__  # type: ignore[attr-defined]
@@ -44,6 +46,8 @@ class Alarms:
     def __post_init__(self) -> None:
         self._ticker: AsyncIOScheduler | None = None
         self._ticking = asyncio.Lock()
+        self.owner = new_owner()
+        self._next_look = 0.0
         self._triggers = {
             name: CronTrigger.from_crontab(job.crontab, timezone=ZONE) for name, job in self.jobs.items() if job.crontab
         }
@@ -65,6 +69,7 @@ class Alarms:
         """Plan, then run all that is due now, in order; how many ran. A database that is down only costs this tick."""
         async with self._ticking:
             try:
+                await self._free_the_dead()
                 await self.plan(self.clock.now())
                 done = 0
                 while row := await self._claim():
@@ -125,9 +130,22 @@ class Alarms:
             await connection.execute(sa.delete(settings).where(settings.c.name.like("job:%")))
         await self.plan(now)
 
+    async def _free_the_dead(self) -> None:
+        """What a dead process of this host was running may be run again at once."""
+        if (moment := time.monotonic()) < self._next_look:
+            return
+        self._next_look = moment + LOOK_SECONDS
+        async with self.database.connection() as connection:
+            held = sa.select(_TABLE.c.lease_token).where(_TABLE.c.state == "running").distinct()
+            dead = [token for token in (await connection.execute(held)).scalars() if is_dead(token)]
+            if dead:
+                await connection.execute(
+                    sa.update(_TABLE).where(_TABLE.c.state == "running", _TABLE.c.lease_token.in_(dead)).values(lease_until=0.0)
+                )
+
     # -- one occurrence ---------------------------------------------------------------------------------------
     async def _claim(self) -> Any:
-        now, token = time.time(), secrets.token_hex(8)
+        now, token = time.time(), f"{self.owner}|{secrets.token_hex(4)}"
         free = sa.or_(_TABLE.c.state == "due", sa.and_(_TABLE.c.state == "running", _TABLE.c.lease_until < now))
         async with self.database.connection() as connection:
             number = (

@@ -81,11 +81,12 @@ class Ground:
 
 
 _grounds: dict[str, Ground] = {}
+_COMMUNITY: Any = sa.select(Community.id, Community.version, Community.name).limit(1)  # type: ignore[call-overload]
 
 
 async def ground(session: AsyncSession) -> Ground:
     """The ground of this database's community. Raises LookupError when there is no community yet."""
-    row = (await session.execute(sa.select(Community.id, Community.version, Community.name).limit(1))).first()  # type: ignore[call-overload]
+    row = (await session.execute(_COMMUNITY)).first()
     if row is None:
         raise LookupError("no community in the database: load the demo, or set one up")
     known = _grounds.get(row.id)

@@ -12,9 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Chat, ChatAccount, Invitation, PartyMember, Person, RoleAssignment, keyring
+from models import Chat, ChatAccount, Invitation, OutboxMessage, PartyMember, Person, RoleAssignment, keyring
 from services.context import Actor, Context, Grant, Ground, Refusal
 from texts.utterances import language_name, purpose_of
+
+
+MOVED = "moved"
 
 
 class SenderLike(Protocol):
@@ -41,6 +44,25 @@ class ChatLike(Protocol):
     def title(self) -> str: ...
 
 
+# Asked in every turn, so made once: making a statement costs more than running it.
+_WHO = (
+    sa.select(ChatAccount, Person, PartyMember, Chat)
+    .join(Person, col(Person.id) == ChatAccount.person_id)
+    .outerjoin(PartyMember, col(PartyMember.person_id) == Person.id)
+    .outerjoin(Chat, col(Chat.id) == ChatAccount.private_chat_id)
+    .where(
+        col(ChatAccount.platform) == sa.bindparam("platform"), col(ChatAccount.bot) == sa.bindparam("bot"),
+        col(ChatAccount.user_hash) == sa.bindparam("user"),
+    )
+)  # fmt: skip
+_ROLE: sa.Table = RoleAssignment.__table__  # type: ignore[attr-defined]
+_ROLES = (
+    sa.select(_ROLE.c.role, _ROLE.c.grid_code, _ROLE.c.unit_code, _ROLE.c.valid_from, _ROLE.c.valid_to)
+    .where(_ROLE.c.person_id == sa.bindparam("person"))
+    .order_by(_ROLE.c.id)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Presence:
     """The actor of a turn with the account and the chat it came through."""
@@ -55,15 +77,7 @@ async def recognise(
 ) -> Presence:
     """Find the account, person, roles and chat; an unknown sender becomes a new resident, an unknown chat a new row."""
     user_hash = keyring.hash("user", platform, bot, sender.id)
-    found = (
-        await session.execute(
-            sa.select(ChatAccount, Person, PartyMember, Chat)
-            .join(Person, col(Person.id) == ChatAccount.person_id)
-            .outerjoin(PartyMember, col(PartyMember.person_id) == Person.id)
-            .outerjoin(Chat, col(Chat.id) == ChatAccount.private_chat_id)
-            .where(col(ChatAccount.platform) == platform, col(ChatAccount.bot) == bot, col(ChatAccount.user_hash) == user_hash)
-        )
-    ).first()
+    found = (await session.execute(_WHO, {"platform": platform, "bot": bot, "user": user_hash})).first()
     if found is None:
         language = "en" if sender.language.startswith("en") else "zh_CN"
         person = Person(community_id=ground.community_id, display_name="" if sender.anonymous else sender.name[:40], language=language)
@@ -91,12 +105,14 @@ async def recognise(
                 sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False)
             )
             account.preferred = True
+    elif row.blocked:  # whoever speaks in a group lets us hear it: we are in it again
+        row.blocked = False
     return Presence(actor, account, row)
 
 
 async def roles_of(session: AsyncSession, person_id: str, now: datetime) -> tuple[Grant, ...]:
     """The person's roles whose term covers `now`."""
-    rows = await session.scalars(sa.select(RoleAssignment).where(col(RoleAssignment.person_id) == person_id).order_by(RoleAssignment.id))
+    rows = await session.execute(_ROLES, {"person": person_id})
     return tuple(
         Grant(row.role, row.grid_code, row.unit_code)
         for row in rows
@@ -117,21 +133,25 @@ async def _chat(session: AsyncSession, platform: str, bot: str, chat: ChatLike) 
 
 
 async def move_chat(session: AsyncSession, platform: str, bot: str, old: str, new: str) -> None:
-    """Give a group its new address, with its topics; doing it twice changes nothing (telegram.md 8)."""
-    rows = await session.scalars(sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.kind) != "private"))
-    for row in rows:
+    """Give a group its new address, with its topics; doing it twice changes nothing (telegram.md 8).
+
+    A group with a new address counts its messages anew: the ids of those sent before name nothing any more.
+    """
+    here = sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot)
+    for row in (await session.scalars(here.where(col(Chat.kind) != "private"))).all():
         address, slash, topic = row.address.partition("/")
         if address != old:
             continue
+        sent = sa.update(OutboxMessage).execution_options(synchronize_session=False)
+        await session.execute(sent.where(col(OutboxMessage.chat_id) == row.id, col(OutboxMessage.message_id) != "").values(message_id=MOVED))
         key_hash = keyring.hash("chat", platform, bot, new + slash + topic)
-        twin = await session.scalar(
-            sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.key_hash) == key_hash)
-        )
-        if twin is not None:
-            twin.purpose = twin.purpose or row.purpose
-            row.purpose, row.blocked = "", True
-        else:
-            row.address, row.key_hash, row.blocked = new + slash + topic, key_hash, False
+        twin = await session.scalar(here.where(col(Chat.key_hash) == key_hash))
+        if twin is not None:  # somebody wrote there before we heard of the move
+            await session.execute(sent.where(col(OutboxMessage.chat_id) == twin.id).values(chat_id=row.id))
+            row.purpose = twin.purpose or row.purpose
+            twin.purpose, twin.blocked, twin.address, twin.key_hash = "", True, "", f"{MOVED}:{twin.id}"
+            await session.flush()
+        row.address, row.key_hash, row.blocked = new + slash + topic, key_hash, False
 
 
 async def persons_with(context: Context, *roles: str, grid: str | None = None) -> list[Person]:
@@ -210,6 +230,12 @@ def speak(context: Context, said: str) -> None:
     """Answer this person in the language said (a code, or its name) from now on."""
     if context.actor.person is not None:
         context.actor.person.language = "en" if said.lower() in ("en", "english") or said == language_name("en") else "zh_CN"
+
+
+def entered(context: Context) -> None:
+    """The bot is in the group (again): messages may go there."""
+    if context.chat is not None and not context.private:
+        context.chat.blocked = False
 
 
 async def left(context: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from datetime import timedelta
 
@@ -70,6 +71,9 @@ def find_place(context: Context, text: str) -> str:
     data = _draft(context).data
     home = context.actor.person.building if context.actor.person else None
     match = context.ground.gazetteer.find(text, home)
+    near = [place for place in match.places if context.actor.person and place.grid == context.actor.person.home_grid]
+    if match.kind == "ambiguous" and len(near) == 1:  # the one in the grid where the person is at home
+        match = dataclasses.replace(match, kind="place", places=tuple(near))
     data["detail"] = match.detail or data.get("detail", "")
     data["candidates"] = [place.id for place in match.places] if match.kind == "ambiguous" else []
     data["unknown_building"] = match.words if match.kind == "unknown_building" else ""

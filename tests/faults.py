@@ -115,10 +115,11 @@ class Machine:
     async def pump(self) -> None:
         """Send until nothing may leave now."""
         while True:
-            await self.relay._step()
-            if not self.relay._sending:
+            rest = await self.relay._step()
+            if self.relay._sending:
+                await asyncio.wait(self.relay._sending)
+            elif rest > 0:
                 return
-            await asyncio.wait(self.relay._sending)
 
     def start(self) -> None:
         """Run turns and the relay in the background, until the machine is closed."""

@@ -27,13 +27,14 @@ from demo.loader import default_clock, load
 from fake_telegram import Chat, FakeTelegram, Shown, User
 from faults import until
 from models import Chat as ChatRow
-from models import ChatAccount, InboxMessage, OutboxMessage, Person
+from models import ChatAccount, InboxMessage, OutboxMessage, Person, Task
 from models.database import Database, migrate
 from models import keyring
 from PIL import Image
 from services.clock import HandClock
 from services.identity import invite
 from sqlmodel import col
+from texts.actions import Do
 from world import HASH, KEYS
 
 SECONDS = 20.0
@@ -222,6 +223,11 @@ class TelegramWorld:
         """The stored rows, in order of id."""
         async with self.app.database.transaction() as session:
             return list(await session.scalars(sa.select(model).where(*where).order_by(model.id)))
+
+    async def claim_button(self, number: str) -> str:
+        """The data of the claim button of a task."""
+        (task,) = await self.rows(Task, col(Task.short_no) == int(number))
+        return Do.claim(task.id)
 
     async def at(self, moment: str) -> None:
         """Move the clock forward to a local moment; what falls due on the way happens."""

@@ -194,6 +194,14 @@ async def test_an_extension_before_the_due_counts_and_only_once(stage):
     assert await refused(stage, "ST01", "extend", code, "还等", "12月22日") == "extend.once"
 
 
+async def test_what_is_overdue_is_not_extended(stage):
+    code = await report(stage)
+    await perform(stage, "ST04", "accept", code)
+    await perform(stage, "ST04", "assign", code)
+    stage.now = datetime(2026, 11, 30, 17, 31, tzinfo=ZONE)
+    assert await refused(stage, "ST01", "extend", code, "等配件", "12月4日") == "extend.late"
+
+
 async def test_suspending_sets_an_alarm_that_resumes(stage):
     code = await report(stage)
     assert await refused(stage, "ST01", "suspend", code, "等资金", "2027年5月24日") == "suspend.range"

@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 from bot import turn as turn_module
 from bot.events import Photo, Text
-from bot.leases import is_dead
 from bot.platforms.base import NotSent
 from bot.router import Say
 from bot.turn import ATTEMPTS, LEASE_SECONDS
 from faults import Crash, Failing, Time, echo, until
 from models import Chat, ChatAccount, InboxMessage, OutboxMessage, Person, StateLog, keyring
+from services.owners import is_dead
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ class Listener:
         self._receive: Receive | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._alone = False  # nobody waits for the start any more: there is nobody to raise to
 
     async def start(self, receive: Receive) -> None:
         """Begin to listen. Raises Refused when Telegram refuses the bot. While Telegram cannot be reached this returns
@@ -69,12 +70,14 @@ class Listener:
         self._receive = receive
         self._task = asyncio.create_task(self._listen(receive), name=f"telegram {self._bot}")
         ready = asyncio.create_task(self._ready.wait())
-        waited = {ready, self._task}
-        await asyncio.wait(waited, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        try:
+            await asyncio.wait({ready, self._task}, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
         if self._task.done():
             self._task.result()
         elif not self._ready.is_set():
+            self._alone = True
             log.warning("Telegram cannot be reached yet: starting without it, trying on", bot=self._bot)
 
     async def stop(self) -> None:
@@ -197,13 +200,13 @@ class Listener:
         return max((int(update.event_id) + 1 for update in arrivals), default=0)
 
     async def _insist(self, method: str, parameters: dict[str, Any]) -> Any:
-        """Call until it is done. Raises Refused when that is the first answer; later refusals are outwaited."""
+        """Call until it is done. Raises Refused when the start gets that for its first answer; later refusals are outwaited."""
         failures = 0
         while True:
             try:
                 return await self._api.call(method, parameters)
             except SendError as error:
-                if isinstance(error, Refused) and not failures:
+                if isinstance(error, Refused) and not failures and not self._alone:
                     raise
                 failures += 1
                 await self._pause(error, failures)
