@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -113,6 +115,8 @@ class Application:
         self._tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
         self._tasks += [asyncio.create_task(relay.run(), name=f"relay:{key[0]}") for key, relay in self.relays.items()]
         self.alarms.start()
+        if self.local is not None:  # who connects in the first moment is heard
+            await self.local.start(partial(self._receive, self.local.name, self.local.bot))  # type: ignore[arg-type]
         if serve:
             self._site = web.AppRunner(make_web(self), access_log=None, shutdown_timeout=5)
             await self._site.setup()
@@ -120,7 +124,8 @@ class Application:
             await site.start()
             self.port = self._site.addresses[0][1]
         for key, platform in self.platforms.items():
-            self._tasks.append(asyncio.create_task(self._listen(key, platform), name=f"listen:{key[0]}"))
+            if platform is not self.local:
+                self._tasks.append(asyncio.create_task(self._listen(key, platform), name=f"listen:{key[0]}"))
         if self.demo is not None:
             await self.demo.start()
 
@@ -215,17 +220,39 @@ def _poll_lease(key: tuple[str, str]) -> str:
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Structured lines on standard error; libraries that log addresses with tokens in them are kept quiet."""
+    """Structured lines on standard error; libraries that log addresses with tokens in them are kept quiet.
+
+    Of an exception the kind and the frames are logged, never its words: they may be what somebody wrote.
+    """
     level = logging.getLevelName(settings.LOG_LEVEL)
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_WordlessFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for name in ("httpx", "httpcore", "telegram", "aiohttp.access", "apscheduler", "alembic", "aiosqlite", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
     renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.LOG_FORMAT == "json" else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info, renderer,
+            structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.ExceptionRenderer(_wordless), renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )  # fmt: skip
+
+
+def _wordless(exc_info: Any) -> str:
+    """The traceback of an exception, and of those behind it, without their words."""
+    lines: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        lines = [*traceback.format_tb(error.__traceback__), f"{type(error).__module__}.{type(error).__qualname__}\n", *lines]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines).rstrip()
+
+
+class _WordlessFormatter(logging.Formatter):
+    """For what the libraries log."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (the library's name)
+        return _wordless(ei)

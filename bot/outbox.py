@@ -227,15 +227,16 @@ class Relay:
                 lane = _lane(row)
                 if lane in self._busy or lane in chosen or len(chosen) >= room:
                     continue
-                if row.kind != "toast" and row.address:
-                    key, group = self.platform.rate_key(row.address)
+                if row.address:
+                    key, group = (lane, False) if row.kind == "toast" else self.platform.rate_key(row.address)
                     ready = self.limits.ready_at(key, group, moment)
                     if ready > moment:
                         earliest = min(earliest, ready - moment)
                         self._held[lane] = ready
                         chosen[lane] = None
                         continue
-                    self.limits.take(key, group, moment)
+                    if row.kind != "toast":
+                        self.limits.take(key, group, moment)
                 chosen[lane] = row
             taken = [row for row in chosen.values() if row is not None]
             if superseded:
@@ -295,7 +296,7 @@ class Relay:
         try:
             message_id, menu = await asyncio.shield(self._call(row, address))
         except RetryAfter as error:
-            key, _ = self.platform.rate_key(address)
+            key = _lane(row) if row.kind == "toast" else self.platform.rate_key(address)[0]
             self.limits.pause(key, time.monotonic() + error.seconds, error.everywhere)
             return _Outcome(row, "pending", error=str(error))
         except (NotSent, Uncertain, Refused, MessageGone, Blocked) as error:

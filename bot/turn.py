@@ -32,7 +32,7 @@ from services.context import Context, Refusal, ground
 from services.owners import is_dead, new_owner
 from services.post import Urgency
 from texts.screen import Screen, screen
-from texts.utterances import normalise
+from texts.utterances import normalise, recognise
 
 LEASE_SECONDS = 60.0
 ATTEMPTS = 3
@@ -340,15 +340,15 @@ class Turns:
             _add(context, row, kind="toast", body=body, policy="never", urgency=Urgency.TOAST)
         elif toast and (context.private or not can.toasts):
             _add(context, row, kind="send", body=toast.to_json(), urgency=Urgency.ANSWER)
+        if reply.screen is not None:
+            edit = reply.edit and isinstance(event, Press) and event.message_id and can.edits
+            _add(
+                context, row, kind="edit" if edit else "send", body=reply.screen.to_json(), message_id=event.message_id if edit else "",
+                card=reply.card, subject=reply.subject, urgency=Urgency.ANSWER,
+            )  # fmt: skip
         if isinstance(event, Press) and event.message_id and can.edits and reply.clear and not (reply.edit and reply.screen):
+            # After the answer: where one message a second may leave, nobody waits for it because of a button that goes.
             _add(context, row, kind="clear", message_id=event.message_id, urgency=Urgency.ANSWER)
-        if reply.screen is None:
-            return
-        if reply.edit and isinstance(event, Press) and event.message_id and can.edits:
-            _add(context, row, kind="edit", body=reply.screen.to_json(), message_id=event.message_id, card=reply.card,
-                 subject=reply.subject, urgency=Urgency.ANSWER)  # fmt: skip
-        else:
-            _add(context, row, kind="send", body=reply.screen.to_json(), card=reply.card, subject=reply.subject, urgency=Urgency.ANSWER)
 
     # -- when it goes wrong -----------------------------------------------------------------------------------
     async def _refuse(self, row: Row, event: Event | None, refusal: Refusal) -> None:
@@ -434,14 +434,17 @@ class Turns:
 
 
 def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: str, has_buttons: bool) -> Text | Press:
-    """The press that a typed label (or, without buttons, a number) of the last menu means; else the text itself."""
+    """The press that a typed label (or, without buttons, a number) of the last menu means; else the text itself.
+
+    What the grammar knows is left to it: a typed 满意 means more than its button.
+    """
     if not menu or event.chat.kind != "private":
         return event
     said = normalise(event.text)
     chosen = next((action for label, action in menu if normalise(label) == said), None)
     if chosen is None and not has_buttons and said.isdecimal() and 1 <= int(said) <= len(menu):
         chosen = menu[int(said) - 1][1]
-    if chosen is None:
+    if chosen is None or recognise(event.text) is not None:
         return event
     return Press(sender=event.sender, chat=event.chat, message_id=message_id, reply_to=event.reply_to, action=chosen)
 

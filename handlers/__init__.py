@@ -13,6 +13,7 @@ from handlers import (
     start,
     tasks,
     tickets,
+    urgent,
 )
 
 root = Router("root")
@@ -26,6 +27,7 @@ root.include(
     tasks.router,
     claims.router,
     checkin.router,
+    urgent.router,
     report_changes.router,
     report.router,
     start.last,

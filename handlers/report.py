@@ -63,6 +63,8 @@ async def take_what(message: Text, context: Context) -> Reply:
 async def take_where(message: Text, context: Context) -> Reply:
     if begins_another(context, message.text):
         return await ask_next(context)
+    if intake.choose_among(context, message.text):
+        return await ask_next(context)
     found = intake.find_place(context, message.text)
     data = context.draft.data  # type: ignore[union-attr]
     if found in ("none", "unknown_building"):
@@ -75,8 +77,11 @@ async def take_where(message: Text, context: Context) -> Reply:
 
 @router.message(Report.confirm, to=AFTER_TEXT)
 async def take_addition(message: Text, context: Context) -> Reply:
-    """More about the same problem, or, when it is plainly about something else, a new one."""
-    if not begins_another(context, message.text) and understanding.understand(message.text).kind != "chatter":
+    """More about the same problem, another place for it, or, when it is plainly about something else, a new one."""
+    if begins_another(context, message.text):
+        return await ask_next(context)
+    kind, found = understanding.understand(message.text).kind, intake.find_place(context, message.text)
+    if kind == "problem" or (kind == "unclear" and found == "none"):
         intake.say(context, message.text)
     return await ask_next(context)
 

@@ -18,10 +18,11 @@ class Report(Steps):
     where = State()
     same = State()
     confirm = State()
+    urgent = State()
 
 
 MOST_PLACES = 8
-AFTER_TEXT = (Report.what, Report.category, Report.where, Report.same, Report.confirm)
+AFTER_TEXT = (Report.what, Report.category, Report.where, Report.same, Report.confirm, Report.urgent)
 
 
 async def ask_next(context: Context, *, clear: bool = False, edit: bool = False, live: bool = False) -> Reply:
@@ -78,5 +79,8 @@ async def submitted(context: Context, problem: Problem) -> Reply:
         "provisional": tickets.provisional(context, problem.contact_due, problem.resolve_due),
         "outside": Key("report.outside", {"community": context.ground.name}) if problem.lat is not None and problem.grid_code is None else None,
     }  # fmt: skip
-    shown = report_screens.receipt(values, problem.id, problem.sla, problem.category, problem.anonymous)
+    shown = report_screens.receipt(values, problem.id, problem.sla, problem.category, problem.anonymous, located=problem.lat is not None)
+    if problem.sla == "P1" and problem.reporter_id is not None:
+        intake.await_more(context, problem)
+        return Ask(Report.urgent, shown, clear=True, subject=tickets.subject(problem))
     return End(shown, clear=True, subject=tickets.subject(problem))

@@ -76,6 +76,16 @@ async def human(context: Context) -> Reply:
     return Ask(Report.what, screen("human.ask_what"))
 
 
+@router.message(Phrase("data"))
+async def point_to_data_office(message: Text, context: Context) -> Reply:
+    return Say(menu_screens.not_yet("data.how"))
+
+
+@router.message(Phrase("later"))
+async def say_not_yet(message: Text, context: Context) -> Reply:
+    return Say(menu_screens.not_yet("later.answer"))
+
+
 @router.message(Phrase("language"))
 async def choose_language(message: Text, context: Context, language: str) -> Reply:
     identity.speak(context, language)

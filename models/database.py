@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import traceback
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ import models.inline_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+_ROOT = f"{Path(__file__).resolve().parent.parent}/"
 
 
 def _json(value: Any) -> str:
@@ -107,9 +111,13 @@ async def migrate(url: str) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """One line for a log: the kind and the driver's own words, without values that were being stored."""
+    """One line for a log: the kind, and the driver's own words or the place in our code; never a value: it may be what somebody wrote."""
     original = getattr(error, "orig", None) or error
-    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"[:300]
+    if isinstance(error, sa.exc.OperationalError | sa.exc.IntegrityError | sqlite3.Error | Away | OSError):
+        return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"[:300]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(_ROOT) and "site-packages" not in frame.filename] or frames
+    return f"{type(original).__name__} at {ours[-1].filename.removeprefix(_ROOT)}:{ours[-1].lineno}" if ours else type(original).__name__
 
 
 class Away(Exception):

@@ -16,7 +16,6 @@ from models import Chat, ChatAccount, Invitation, OutboxMessage, PartyMember, Pe
 from services.context import Actor, Context, Grant, Ground, Refusal
 from texts.utterances import language_name, purpose_of
 
-
 MOVED = "moved"
 
 
@@ -143,7 +142,8 @@ async def move_chat(session: AsyncSession, platform: str, bot: str, old: str, ne
         if address != old:
             continue
         sent = sa.update(OutboxMessage).execution_options(synchronize_session=False)
-        await session.execute(sent.where(col(OutboxMessage.chat_id) == row.id, col(OutboxMessage.message_id) != "").values(message_id=MOVED))
+        old_ids = sent.where(col(OutboxMessage.chat_id) == row.id, col(OutboxMessage.message_id) != "")
+        await session.execute(old_ids.values(message_id=MOVED))
         key_hash = keyring.hash("chat", platform, bot, new + slash + topic)
         twin = await session.scalar(here.where(col(Chat.key_hash) == key_hash))
         if twin is not None:  # somebody wrote there before we heard of the move
@@ -186,11 +186,15 @@ async def invite(session: AsyncSession, person: Person, now: datetime) -> str:
 
 
 async def redeem(context: Context, token: str) -> Person:
-    """Bind the actor's account to the invitation's person. Raises Refusal, the same for every reason it fails."""
+    """Bind the actor's account to the invitation's person; the same account may open it again. Raises Refusal, one for every reason."""
     row = await context.session.scalar(
         sa.select(Invitation).where(col(Invitation.token_hash) == _token_hash(token)).with_for_update()
     )
-    if row is None or row.used_at is not None or row.expires_at <= context.now or context.account is None:
+    if row is None or context.account is None:
+        raise Refusal("link.invalid")
+    if row.used_at is not None and row.person_id == context.account.person_id and context.actor.person is not None:
+        return context.actor.person  # the same account opens its link again: START is easily tapped twice
+    if row.used_at is not None or row.expires_at <= context.now:
         raise Refusal("link.invalid")
     used = await context.session.execute(
         sa.update(Invitation).where(col(Invitation.id) == row.id, col(Invitation.used_at).is_(None)).values(used_at=context.now)

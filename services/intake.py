@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -17,13 +17,15 @@ from services.geography import distance_m, grid_at, round_point
 from services.places import NamedPlace
 from services.understanding import Understanding, categories
 from services.workdays import deadlines
-from texts.screen import Screen
+from texts.screen import Screen, screen
+from texts.utterances import PARTICLES as _PARTICLES
 
 __all__ = ["Problem"]
 
 MOST_TEXT = 2000
 MOST_PHOTOS = 9
 NEAR_DAYS, NEAR_METRES = 30, 50
+MORE_WITHIN = timedelta(minutes=30)
 NOTICE_VERSION = 1
 OPEN = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "SUSPENDED")
 
@@ -110,6 +112,16 @@ def put_point(context: Context, lat: float, lon: float) -> None:
     )  # fmt: skip
 
 
+def choose_among(context: Context, text: str) -> bool:
+    """Whether the words name just one of the places that were offered ("青禾苑的"); then the problem is there."""
+    said = understanding.normalise(text).rstrip(_PARTICLES)
+    offered = [context.ground.places[number] for number in _draft(context).data.get("candidates", ())]
+    named = [place for place in offered if len(said) > 1 and said in place.name]
+    if len(named) == 1:
+        put_place(context, named[0])
+    return len(named) == 1
+
+
 def put_words(context: Context, text: str) -> None:
     """The place is only known in words: the coordinator will find the grid."""
     _draft(context).data.update(detail=understanding.normalise(text)[:100], nowhere=True, candidates=[], unknown_building="")
@@ -147,7 +159,9 @@ async def add_recording(context: Context, data: bytes, mime: str) -> None:
 async def next_question(context: Context) -> str:
     """What must be known next: urgent, what, category, which_place, where, same, or confirm when all is there."""
     data = _draft(context).data
-    if data.get("urgent") and not data.get("urgent_declined"):
+    if data.get("urgent"):
+        if data.get("lat") is None and not data.get("candidates") and not data.get("unknown_building"):
+            _use_home(context)
         return "urgent"
     if not data.get("text") and not data.get("voice"):
         return "what"
@@ -166,7 +180,9 @@ async def next_question(context: Context) -> str:
 
 
 def _use_home(context: Context) -> bool:
-    """Take the home when no place is named (domain.md §1, Where)."""
+    """Take the home when no place is named (domain.md §1, Where); never for an anonymous report, which it would point at."""
+    if _draft(context).data.get("anonymous"):
+        return False
     home = context.actor.person.building if context.actor.person else None
     place = next((place for place in context.ground.places.values() if place.name == home), None)
     if place is None:
@@ -299,6 +315,64 @@ async def _seal(context: Context) -> AnonymousToken:
     return token
 
 
+
+
+# -- after an urgent one --------------------------------------------------------------------------------------
+def await_more(context: Context, problem: Problem) -> None:
+    """What the reporter of an urgent problem says next belongs to it. Nothing is kept for an anonymous one."""
+    if context.account is not None and problem.reporter_id is not None:
+        data = {"problem": problem.id, "since": context.now.isoformat()}
+        context.draft = Draft(account_id=context.account.id, kind="urgent", data=data, updated_at=context.now)
+        context.session.add(context.draft)
+
+
+async def urgent_one(context: Context) -> Problem | None:
+    """The urgent problem that what is said now belongs to: the dialog's, reported in the last half hour and still open."""
+    draft = context.draft
+    if draft is None or draft.kind != "urgent" or context.now - datetime.fromisoformat(draft.data["since"]) > MORE_WITHIN:
+        return None
+    problem = await context.session.get(Problem, draft.data["problem"])
+    return problem if problem is not None and problem.state in OPEN else None
+
+
+async def add_words(context: Context, problem: Problem, text: str) -> bool:
+    """More words about an urgent problem go to its handlers at once; they may say where it is. False when they are about another place."""
+    home = context.actor.person.building if context.actor.person else None
+    match = context.ground.gazetteer.find(text, home)
+    if match.kind == "place" and problem.place_id and match.places[0].id != problem.place_id:
+        return False
+    if match.kind == "place" and problem.place_id is None:
+        place = match.places[0]
+        await _locate(context, problem, place.grid, place_id=place.id, place_name=place.name, place_detail=match.detail, lat=place.lat, lon=place.lon)
+    await tickets.tell_handlers(context, problem, screen("urgent.more", code=problem.code, text=text[:MOST_TEXT]), urgent=True)
+    return True
+
+
+async def add_point(context: Context, problem: Problem, lat: float, lon: float) -> None:
+    """The urgent problem is at this point."""
+    await _locate(context, problem, grid_at(lat, lon, context.ground.shapes), lat=lat, lon=lon)
+
+
+async def add_picture(context: Context, problem: Problem, data: bytes) -> None:
+    """A photo of the urgent problem goes to its handlers at once."""
+    kept = await media.keep(context, f"problem:{problem.id}", data)
+    shown = Screen("urgent.photo", {"code": problem.code}, media=(kept.id,))
+    await tickets.tell_handlers(context, problem, shown, urgent=True)
+
+
+async def _locate(context: Context, problem: Problem, grid: str | None, **fields: Any) -> None:
+    """Where it is became known: the ticket is changed, and a grid that it did not have hears of it."""
+    fresh = problem.grid_code is None and grid is not None
+    for name, value in fields.items():
+        setattr(problem, name, value)
+    if fresh:
+        problem.grid_code, problem.level = grid, "grid"
+    problem.version += 1
+    moves.remark(context, problem, "located")
+    await context.session.flush()
+    if fresh:
+        await tickets.announce(context, problem)
+    await tickets.refresh(context, problem)
 
 
 def rounded(problem: Problem) -> tuple[float, float] | None:

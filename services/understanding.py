@@ -1,28 +1,41 @@
 """What a resident's sentence is about: its category, whether it is urgent, whether it is a problem at all.
 
 Source: domain.md §1 (near-duplicate, chat input is normalised, 代人报), §2 (taxonomy, classification, urgent lexicon).
-The words and weights are data, in texts/understanding.toml, which is checked when it is read. A category's weight is
-that of all its rules together, as if each were an independent witness; a close rival lowers the confidence, so that a
-toss-up is asked instead of decided. Nothing here reads a database or a clock.
+The words and weights are data, read by services.lexicon. A category's weight is that of all its rules together, as if
+each were an independent witness; a close rival lowers the confidence, so that a toss-up is asked instead of decided. A
+danger is composed: what happens, near whom or where it happens, unless the words around it deny, fear, suppose or only
+tell it. Nothing here reads a database or a clock.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from services import places
+from services.lexicon import Alarm, Category, Lexicon, LexiconError, Sign, lexicon, read_lexicon
+
+__all__ = [
+    "CONFIDENT",
+    "DUPLICATE",
+    "Category",
+    "Guess",
+    "LexiconError",
+    "Understanding",
+    "categories",
+    "normalise",
+    "read_lexicon",
+    "same_matter",
+    "similarity",
+    "understand",
+    "urgent_category",
+]
 
 CONFIDENT = 0.6
 DUPLICATE = 0.5
 _ALIKE_THING = 0.2
-_SIDES = 3
 
 _MOST_GUESSES = 3
 _FAINTEST_GUESS = 0.15
@@ -30,43 +43,19 @@ _PROBLEM = 0.4
 _SURE_PROBLEM = 0.8
 _URGENT_WEIGHT = 0.9
 _FEARED_WEIGHT = 0.4
-_DANGER_SHARE = 0.9
 _HINT = 0.2
+_COMPANION = 0.1
 _OTHER = "J09"
-_SECTIONS = (
-    "categories",
-    "folding",
-    "spelling",
-    "homophones",
-    "concepts",
-    "rules",
-    "hints",
-    "urgent",
-    "urgent_guards",
-    "chatter",
-    "for_other",
-    "likeness",
-)
-_CLASSES = ("P1", "P2", "P3", "P4", "P5")
 _NEAR = 10
 _FAR_SHARE = 0.75
 _RIVAL_FROM = 0.6
 _LATE = 0.1
 _WINDOW = 20
 _CLAUSE_END = re.compile(r"[,。!?;、\n]")
-_CHINESE = r"\u3400-\u9fff"
-_GAP = re.compile(rf"(?<=[{_CHINESE}]) (?=[{_CHINESE}])")
+_CHINESE_START = re.compile(r"[\u3400-\u9fff]")
+_CHINESE_END = re.compile(r"[\u3400-\u9fff]$")
 
-
-@dataclass(frozen=True)
-class Category:
-    """A kind of problem; group is its letter, sla its class "P1" to "P5", handler who takes it by default."""
-
-    code: str
-    group: str
-    sla: str
-    handler: str
-    taskable: bool
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -102,70 +91,22 @@ class Understanding:
         return self.best is not None and self.best.confidence >= CONFIDENT
 
 
-class LexiconError(ValueError):
-    """A line of texts/understanding.toml is not what it must be; the message names it."""
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """A category's witness: all needed concepts are in the text and no excluded one."""
-
-    category: str
-    weight: float
-    needed: tuple[str, ...]
-    excluded: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Alarm:
-    """Words that make a sentence urgent, unless others in the sentence say what they are.
-
-    lasting: the danger stays until somebody acts, so that yesterday's is today's.
-    """
-
-    category: str
-    pattern: re.Pattern[str]
-    unless: re.Pattern[str] | None
-    lasting: bool
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The data of texts/understanding.toml, checked and compiled."""
-
-    categories: Mapping[str, Category]
-    simplified: dict[int, int]
-    spelling: Mapping[str, str]
-    slips: re.Pattern[str]
-    concepts: Mapping[str, re.Pattern[str]]
-    hints: Mapping[str, re.Pattern[str]]
-    rules: tuple[_Rule, ...]
-    alarms: tuple[_Alarm, ...]
-    guards: Mapping[str, re.Pattern[str]]
-    chatter: Mapping[str, re.Pattern[str]]
-    for_other: re.Pattern[str]
-    filler: re.Pattern[str]
-    objects: tuple[re.Pattern[str], ...]
-
-
 def understand(text: str) -> Understanding:
     """Return what the sentence is about; the same answer for the same text, whatever its spelling and spacing."""
-    lexicon = _lexicon()
-    folded = _fold(text, lexicon)
-    scores = _scores(folded, lexicon)
-    alarm, feared = _alarm(folded, lexicon)
-    if alarm is None:
-        alarm = _dangerous_matter(folded, scores, feared, lexicon)
+    words = lexicon()
+    folded = _fold(text, words)
+    scores = _scores(folded, words)
+    alarm, feared = _Dangers(folded, words).find()
     for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT if feared != _OTHER else _HINT)):
         if category is not None:
             scores[category] = 1 - (1 - scores.get(category, 0.0)) * (1 - weight)
-    guesses = _with_hints(folded, _guesses(scores), lexicon)
-    kind = _kind(folded, guesses, alarm is not None, lexicon)
+    guesses = _with_hints(folded, _guesses(scores), words)
+    kind = _kind(folded, guesses, alarm is not None, words)
     return Understanding(
         kind=kind,
-        guesses=guesses if kind == "problem" else (),
+        guesses=_with_companions(guesses, alarm is not None, words) if kind == "problem" else (),
         urgent=alarm[1] if alarm else None,
-        for_other=lexicon.for_other.search(folded) is not None,
+        for_other=words.for_other.search(folded) is not None,
     )
 
 
@@ -176,7 +117,7 @@ def normalise(text: str) -> str:
 
 def similarity(first: str, second: str) -> float:
     """Return how alike two texts are, 0 to 1: Dice's share of common neighbouring characters (domain.md §1)."""
-    return _dice(_fold(first, _lexicon()), _fold(second, _lexicon()))
+    return _dice(_fold(first, lexicon()), _fold(second, lexicon()))
 
 
 def same_matter(first: str, second: str, same_place: bool = False) -> bool:
@@ -186,51 +127,59 @@ def same_matter(first: str, second: str, same_place: bool = False) -> bool:
     Otherwise the texts, without places and filler words, must be alike by half of their pairs of characters; by less
     where both name the same thing, and by least where both are about one place (`same_place`).
     """
-    lexicon = _lexicon()
-    folded = (_fold(first, lexicon), _fold(second, lexicon))
-    one, other = (_marks(text, lexicon) for text in folded)
+    words = lexicon()
+    folded = (_fold(first, words), _fold(second, words))
+    one, other = (_marks(text, words) for text in folded)
     if any(mine and theirs and not mine & theirs for mine, theirs in zip(one, other, strict=True)):
         return False
-    if (one[_SIDES] and other[_SIDES] and one[_SIDES] != other[_SIDES]) or same_place:
-        return one[_SIDES] == other[_SIDES] or not (one[_SIDES] and other[_SIDES])
-    alike = _dice(*(lexicon.filler.sub(" ", places.without_places(text)) for text in folded))
+    if same_place:
+        return True
+    alike = _dice(*(words.filler.sub(" ", places.without_places(text)) for text in folded))
     return alike >= (_ALIKE_THING if one[-1] & other[-1] else DUPLICATE)
 
 
 def categories() -> Mapping[str, Category]:
     """Return every category of domain.md §2 by its code."""
-    return _lexicon().categories
+    return lexicon().categories
 
 
 def urgent_category(text: str) -> str | None:
     """Return the category of an urgent sentence, J09 where its danger has none; None when it is not urgent."""
-    lexicon = _lexicon()
-    folded = _fold(text, lexicon)
-    alarm, feared = _alarm(folded, lexicon)
-    alarm = alarm or _dangerous_matter(folded, _scores(folded, lexicon), feared, lexicon)
+    words = lexicon()
+    alarm, _ = _Dangers(_fold(text, words), words).find()
     return alarm[0] if alarm else None
 
 
 # ---- reading a sentence ---------------------------------------------------------------------------------------------
 
 
-def _fold(text: str, lexicon: Lexicon) -> str:
-    """Return the text as the patterns expect it: lower case, simplified, slips mended, no spaces inside Chinese."""
-    plain = places.plain(text).lower().translate(lexicon.simplified)
-    return lexicon.slips.sub(lambda slip: lexicon.spelling[slip[0]], _GAP.sub("", plain))
+def _fold(text: str, words: Lexicon) -> str:
+    """Return the text as the patterns expect it: lower case, simplified, slips mended, spaces in Chinese gone.
+
+    A space between single characters is nothing (电 梯); between longer stretches it ends a clause, as people type it.
+    """
+    stretches = places.plain(text).lower().translate(words.simplified).split(" ")
+    folded = stretches[0]
+    for last, stretch in zip(stretches, stretches[1:], strict=False):
+        if not (_CHINESE_END.search(last) and _CHINESE_START.match(stretch)):
+            folded += " "
+        elif len(last) > 1 and len(stretch) > 1:
+            folded += ","
+        folded += stretch
+    return words.slips.sub(lambda slip: words.spelling[slip[0]], folded)
 
 
-def _scores(folded: str, lexicon: Lexicon) -> dict[str, float]:
+def _scores(folded: str, words: Lexicon) -> dict[str, float]:
     """Return the weight of every category that any rule speaks for."""
-    spans: dict[str, list[tuple[int, int]]] = {}
+    spans: dict[str, list[Span]] = {}
 
-    def found(concept: str) -> list[tuple[int, int]]:
+    def found(concept: str) -> list[Span]:
         if concept not in spans:
-            spans[concept] = [hit.span() for hit in lexicon.concepts[concept].finditer(folded)]
+            spans[concept] = [hit.span() for hit in words.concepts[concept].finditer(folded)]
         return spans[concept]
 
     doubts: dict[str, float] = {}
-    for rule in lexicon.rules:
+    for rule in words.rules:
         if not all(found(concept) for concept in rule.needed) or any(found(concept) for concept in rule.excluded):
             continue
         weight = rule.weight
@@ -241,7 +190,7 @@ def _scores(folded: str, lexicon: Lexicon) -> dict[str, float]:
     return {category: 1 - doubt for category, doubt in doubts.items()}
 
 
-def _gap(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> int:
+def _gap(one: list[Span], other: list[Span]) -> int:
     """Return the fewest characters between two concepts' occurrences; 0 when they touch or overlap."""
     return min(max(0, second[0] - first[1], first[0] - second[1]) for first in one for second in other)
 
@@ -260,87 +209,34 @@ def _guesses(scores: Mapping[str, float]) -> tuple[Guess, ...]:
     return tuple(guesses)
 
 
-def _with_hints(folded: str, guesses: tuple[Guess, ...], lexicon: Lexicon) -> tuple[Guess, ...]:
+def _with_hints(folded: str, guesses: tuple[Guess, ...], words: Lexicon) -> tuple[Guess, ...]:
     """Return the guesses, filled up with hinted categories: what to offer when the rules are not sure."""
     known = {guess.code for guess in guesses}
-    hits = {code: len(hint.findall(folded)) for code, hint in lexicon.hints.items() if code not in known}
+    hits = {code: len(hint.findall(folded)) for code, hint in words.hints.items() if code not in known}
     hinted = sorted((code for code, count in hits.items() if count), key=lambda code: (-hits[code], code))
-    return (*guesses, *(Guess(code, _HINT) for code in hinted))[:_MOST_GUESSES]
+    ceiling = min(_HINT, guesses[-1].confidence) if guesses else _HINT
+    return (*guesses, *(Guess(code, ceiling) for code in hinted))[:_MOST_GUESSES]
 
 
-def _alarm(folded: str, lexicon: Lexicon) -> tuple[tuple[str, str] | None, str | None]:
-    """Return the category and words of the first danger that is meant, or None, and the category of one only feared."""
-    feared = None
-    if _only_spoken_of(folded, lexicon):
-        return None, None
-    for alarm in lexicon.alarms:
-        if alarm.unless is not None and alarm.unless.search(folded):
-            continue
-        if not alarm.lasting and _is_past(folded, "recent", lexicon):
-            continue
-        for hit in alarm.pattern.finditer(folded):
-            if not _denied(folded, hit.start(), hit.end(), lexicon):
-                return (alarm.category, hit[0]), None
-            feared = feared or alarm.category
-    return None, feared
+def _with_companions(guesses: tuple[Guess, ...], urgent: bool, words: Lexicon) -> tuple[Guess, ...]:
+    """Return the guesses, filled up with the neighbours of the best one; of an urgent one the general kind is offered too."""
+    known = {guess.code for guess in guesses}
+    beside = [code for guess in guesses[:1] for code in words.companions.get(guess.code, ()) if code not in known]
+    if urgent and _OTHER not in known:
+        guesses, beside = guesses[: _MOST_GUESSES - 1], [_OTHER, *(code for code in beside if code != _OTHER)]
+    ceiling = min(_COMPANION, guesses[-1].confidence) if guesses else _COMPANION
+    return (*guesses, *(Guess(code, ceiling) for code in beside))[:_MOST_GUESSES]
 
 
-def _only_spoken_of(folded: str, lexicon: Lexicon) -> bool:
-    """Tell whether the whole sentence is about a drill, a film, something over or something past."""
-    guards = lexicon.guards
-    if guards["solved"].search(folded):
-        return True
-    if guards["sentence"].search(folded) and not guards["immediate"].search(folded):
-        return True
-    return _is_past(folded, "past", lexicon)
-
-
-def _is_past(folded: str, when: str, lexicon: Lexicon) -> bool:
-    """Tell whether the sentence speaks of that time and of no present."""
-    return lexicon.guards[when].search(folded) is not None and lexicon.guards["present"].search(folded) is None
-
-
-def _denied(folded: str, start: int, end: int, lexicon: Lexicon) -> bool:
-    """Tell whether the clause around the words denies, fears, supposes or only speaks about what they name."""
-    guards = lexicon.guards
-    if guards["persists"].search(folded):
-        return False
-    before = _CLAUSE_END.split(folded[max(0, start - _WINDOW) : start])[-1]
-    after = folded[end : end + _WINDOW]
-    return bool(guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(folded[start:end]))
-
-
-def _dangerous_matter(folded: str, scores: Mapping[str, float], feared: str | None, lexicon: Lexicon) -> tuple[str, str] | None:
-    """Return a category that is P1 by its own class when it is likely enough, with the words that show it.
-
-    Not when that danger is only feared or denied.
-    """
-    least = max(CONFIDENT, _DANGER_SHARE * max(scores.values(), default=0.0))
-    dangers = [code for code, score in scores.items() if lexicon.categories[code].sla == _CLASSES[0] and score >= least and code != feared]
-    if not dangers or lexicon.chatter["solved"].search(folded):
-        return None
-    code = max(dangers, key=lambda category: scores[category])
-    if _only_spoken_of(folded, lexicon):
-        return None
-    rule = max(
-        (rule for rule in lexicon.rules if rule.category == code and lexicon.concepts[rule.needed[0]].search(folded)),
-        key=lambda rule: rule.weight,
-    )
-    hit = lexicon.concepts[rule.needed[0]].search(folded)
-    if hit is None or _denied(folded, hit.start(), hit.end(), lexicon):
-        return None
-    return code, hit[0]
-
-
-def _kind(folded: str, guesses: tuple[Guess, ...], urgent: bool, lexicon: Lexicon) -> Literal["problem", "chatter", "unclear"]:
+def _kind(folded: str, guesses: tuple[Guess, ...], urgent: bool, words: Lexicon) -> Literal["problem", "chatter", "unclear"]:
     """Return whether there is something to open, something to ask about, or nothing."""
-    chatter = lexicon.chatter
-    weight = guesses[0].confidence if guesses else 0.0
-    sensible = weight > _HINT or chatter["sense"].search(folded)
     if urgent:
         return "problem"
-    words = re.sub(r"[\W_]|\d", "", chatter["sticker"].sub("", folded))
-    if not chatter["only"].sub("", words) or not sensible:
+    chatter = words.chatter
+    weight = guesses[0].confidence if guesses else 0.0
+    sensible = weight > _HINT or chatter["sense"].search(folded)
+    letters = re.sub(r"[\W_]|\d", "", chatter["sticker"].sub("", folded))
+    if not chatter["only"].sub("", letters) or not sensible:
         return "chatter"
     if not chatter["still"].search(folded):
         if chatter["solved"].search(folded) or chatter["advert"].search(folded):
@@ -355,9 +251,113 @@ def _kind(folded: str, guesses: tuple[Guess, ...], urgent: bool, lexicon: Lexico
     return "problem" if guesses and chatter["matter"].search(folded) else "unclear"
 
 
-def _marks(folded: str, lexicon: Lexicon) -> tuple[frozenset[str], ...]:
+# ---- dangers --------------------------------------------------------------------------------------------------------
+
+
+class _Dangers:
+    """The dangers in one folded sentence; what was looked for once is remembered."""
+
+    def __init__(self, folded: str, words: Lexicon) -> None:
+        """Take a folded sentence."""
+        self._folded = folded
+        self._words = words
+        self._spans: dict[str, list[Span]] = {}
+        self._verdicts: dict[tuple[Span, bool], bool] = {}
+
+    def find(self) -> tuple[tuple[str, str] | None, str | None]:
+        """Return the category and words of the first danger that is meant, or None, and the category of one only feared."""
+        feared = None
+        if self._only_spoken_of():
+            return None, None
+        for alarm in self._words.alarms:
+            if (hit := self._hit(alarm)) is None:
+                continue
+            start, end, meant = hit
+            if meant:
+                return (alarm.category, self._folded[start:end]), None
+            feared = feared or alarm.category
+        return None, feared
+
+    def _hit(self, alarm: Alarm) -> tuple[int, int, bool] | None:
+        """Return where a sign of the alarm stands and whether it is meant; None where there is none."""
+        feared = None
+        for sign in alarm.signs:
+            if (hit := self._meeting(sign, alarm.lasting)) is None:
+                continue
+            if alarm.unless is not None and alarm.unless.search(self._folded):
+                return None
+            if not alarm.lasting and self._is_past("recent"):
+                return None
+            if hit[2]:
+                return hit
+            feared = feared or hit
+        return feared
+
+    def _meeting(self, sign: Sign, lasting: bool) -> tuple[int, int, bool] | None:
+        """Return the stretch in which the parts of the sign meet, and whether none of them is denied there."""
+        if not all(self._found(part) for part in sign.needed) or any(self._found(part) for part in sign.excluded):
+            return None
+        meetings = [(span, span, not self._denied(span, lasting)) for span in self._found(sign.needed[0])]
+        for part in sign.needed[1:]:
+            meetings = [
+                (_around(stretch, span), span, meant and not self._denied(span, lasting))
+                for stretch, last, meant in meetings
+                for span in self._found(part)
+                if _gap([last], [span]) <= sign.reach
+            ]
+        if not meetings:
+            return None
+        stretch, _, meant = max(meetings, key=lambda meeting: meeting[2])
+        return *stretch, meant
+
+    def _found(self, part: str) -> list[Span]:
+        """Return where a part of a danger is said."""
+        if part not in self._spans:
+            self._spans[part] = [hit.span() for hit in self._words.dangers[part].finditer(self._folded)]
+        return self._spans[part]
+
+    def _only_spoken_of(self) -> bool:
+        """Tell whether the whole sentence is about a drill, a film, something over or something past."""
+        guards = self._words.guards
+        if guards["solved"].search(self._folded):
+            return True
+        if guards["sentence"].search(self._folded) and not guards["immediate"].search(self._folded):
+            return True
+        return self._is_past("past")
+
+    def _is_past(self, when: str) -> bool:
+        """Tell whether the sentence speaks of that time and of no present."""
+        guards = self._words.guards
+        return guards[when].search(self._folded) is not None and guards["present"].search(self._folded) is None
+
+    def _denied(self, span: Span, lasting: bool) -> bool:
+        """Tell whether the clause around the words denies, fears, supposes or only speaks about what they name.
+
+        What nearly happened is denied too, except where it shows that a danger lasts.
+        """
+        if (span, lasting) not in self._verdicts:
+            start, end = span
+            guards = self._words.guards
+            before = _CLAUSE_END.split(self._folded[max(0, start - _WINDOW) : start])[-1]
+            after = self._folded[end : end + _WINDOW]
+            said = self._folded[start:end]
+            spoken = guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(said)
+            spoken = spoken or (None if lasting else guards["nearly"].search(before + said))
+            self._verdicts[span, lasting] = spoken is not None and guards["persists"].search(self._folded) is None
+        return self._verdicts[span, lasting]
+
+
+def _around(one: Span, other: Span) -> Span:
+    """Return the stretch that covers both."""
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+# ---- near-duplicates ------------------------------------------------------------------------------------------------
+
+
+def _marks(folded: str, words: Lexicon) -> tuple[frozenset[str], ...]:
     """Return what tells one matter from another: buildings, units, doors and sides as said, and last the things."""
-    things = frozenset(str(at) for at, thing in enumerate(lexicon.objects) if thing.search(folded))
+    things = frozenset(str(at) for at, thing in enumerate(words.objects) if thing.search(folded))
     return (places.building_numbers(folded), *places.parts(folded), things)
 
 
@@ -368,115 +368,3 @@ def _dice(first: str, second: str) -> float:
     if not pairs[0] or not pairs[1]:
         return float(one == other)
     return 2 * len(pairs[0] & pairs[1]) / (len(pairs[0]) + len(pairs[1]))
-
-
-# ---- reading the data -----------------------------------------------------------------------------------------------
-
-
-@cache
-def _lexicon() -> Lexicon:
-    """Return the data of texts/understanding.toml, read once."""
-    path = Path(__file__).parents[1] / "texts" / "understanding.toml"
-    return read_lexicon(tomllib.loads(path.read_text("utf-8")))
-
-
-def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
-    """Return the lexicon that the data describe.
-
-    Raises LexiconError for an unknown category or concept, a weight that is none, a broken pattern, a missing section.
-    """
-    for section in _SECTIONS:
-        if section not in data:
-            raise LexiconError(f"section [{section}] is missing")
-    known = {code: _category(code, values) for code, values in data["categories"].items()}
-    folding = data["folding"]
-    if len(folding["traditional"]) != len(folding["simplified"]):
-        raise LexiconError("[folding] traditional and simplified differ in length")
-    concepts = {name: _compile(f"concept {name}", value, data["concepts"]) for name, value in data["concepts"].items()}
-    rules = tuple(_rule(code, line, known, concepts) for code, lines in data["rules"].items() for line in lines)
-    if missing := sorted(set(known) - {rule.category for rule in rules}):
-        raise LexiconError(f"no rule for {', '.join(missing)}")
-    spelling = _slips(data["homophones"]) | data["spelling"]
-    return Lexicon(
-        categories=MappingProxyType(known),
-        simplified=str.maketrans(folding["traditional"], folding["simplified"]),
-        spelling=spelling,
-        slips=_any_of(spelling),
-        concepts=concepts,
-        hints={code: _compile(f"hint {code}", hint) for code, hint in data["hints"].items()},
-        rules=rules,
-        alarms=tuple(_read_alarm(entry, known) for entry in data["urgent"]),
-        guards={name: _compile(f"urgent_guards {name}", value) for name, value in data["urgent_guards"].items()},
-        chatter={name: _compile(f"chatter {name}", value) for name, value in data["chatter"].items()},
-        for_other=_compile("for_other", data["for_other"]["pattern"]),
-        filler=_compile("likeness", data["likeness"]["filler"]),
-        objects=tuple(_compile("likeness objects", thing) for thing in data["likeness"]["objects"]),
-    )
-
-
-def _slips(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return every key word with one character replaced by one that sounds like it, with the word itself."""
-    sounds, kept = data["sounds"], {*data["words"], *data["not_slips"]}
-    slips = {
-        word[:at] + other + word[at + 1 :]: word
-        for word in data["words"]
-        for at, character in enumerate(word)
-        for other in sounds.get(character, "")
-    }
-    return {slip: word for slip, word in slips.items() if slip not in kept}
-
-
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern of any of the words, the longest first, grouped by first character to be quick."""
-    rests: dict[str, list[str]] = {}
-    for word in sorted(words, key=len, reverse=True):
-        rests.setdefault(word[0], []).append(re.escape(word[1:]))
-    return re.compile("|".join(f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in rests.items()))
-
-
-def _category(code: str, values: list[Any]) -> Category:
-    """Return one category of the data: its class, its handler and whether a task may be made of it."""
-    if not re.fullmatch(r"[A-J]\d\d", code) or len(values) != 3 or values[0] not in _CLASSES:
-        raise LexiconError(f"category {code}: {values} is not [class, handler, taskable]")
-    return Category(code, code[0], values[0], str(values[1]), bool(values[2]))
-
-
-def _rule(code: str, line: str, known: Mapping[str, Category], concepts: Mapping[str, re.Pattern[str]]) -> _Rule:
-    """Return one rule of the data: a weight, needed concepts, and excluded ones behind an exclamation mark."""
-    weight, *terms = line.split()
-    try:
-        value = float(weight)
-    except ValueError:
-        raise LexiconError(f"rule {code} {line!r}: {weight!r} is no weight") from None
-    needed = tuple(term for term in terms if not term.startswith("!"))
-    excluded = tuple(term[1:] for term in terms if term.startswith("!"))
-    if code not in known:
-        raise LexiconError(f"rule {line!r} is for the unknown category {code}")
-    if not 0 < value < 1 or not needed:
-        raise LexiconError(f"rule {code} {line!r}: the weight lies between 0 and 1 and a concept is needed")
-    for concept in (*needed, *excluded):
-        if concept not in concepts:
-            raise LexiconError(f"rule {code} {line!r}: unknown concept {concept!r}")
-    return _Rule(code, value, needed, excluded)
-
-
-def _read_alarm(entry: Mapping[str, Any], known: Mapping[str, Category]) -> _Alarm:
-    """Return one urgent entry of the data."""
-    if entry["category"] not in known:
-        raise LexiconError(f"urgent entry for the unknown category {entry['category']}")
-    unless = _compile("urgent unless", entry["unless"]) if "unless" in entry else None
-    return _Alarm(entry["category"], _compile("urgent pattern", entry["pattern"]), unless, bool(entry.get("lasting")))
-
-
-def _compile(name: str, pattern: str, concepts: Mapping[str, str] = MappingProxyType({})) -> re.Pattern[str]:
-    """Return the pattern without its layout and with the named concepts put in."""
-    joined = re.sub(r"\s", "", pattern)
-    while hole := re.search(r"\{([a-z_]+)\}", joined):
-        if hole[1] not in concepts or hole[1] == name.removeprefix("concept "):
-            raise LexiconError(f"{name}: unknown concept {hole[0]}")
-        inner = re.sub(r"\s", "", concepts[hole[1]])
-        joined = f"{joined[: hole.start()]}(?:{inner}){joined[hole.end() :]}"
-    try:
-        return re.compile(joined)
-    except re.error as error:
-        raise LexiconError(f"{name}: {error}") from None

@@ -1,7 +1,6 @@
-"""The whole application on the fake Bot API over real HTTP: the demo community, people bound by real one-time links, groups bound by command.
+"""The whole application on the fake Bot API over real HTTP: the demo community, people bound by real one-time links, groups by command.
 
-`leader = await world.staff("ST04")`; `await leader.says("待办")` gives the bot's new messages in the private chat once everything it caused is over.
-In groups privacy mode decides what the bot hears: commands, replies to the bot, and service messages.
+`leader = await town.person("ST04")`; `await leader.says("待办")` gives the bot's new messages there once everything it caused is over. In groups privacy mode decides what the bot hears: commands, replies to the bot, and service messages.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fake_telegram import Chat, FakeTelegram, Shown, User
+from faults import until
+from PIL import Image
+from sqlmodel import col
+from world import HASH, KEYS
+
 from bot.main import Application
 from bot.platforms.telegram import TelegramPlatform
 from bot.settings import Settings
 from demo.loader import default_clock, load
-from fake_telegram import Chat, FakeTelegram, Shown, User
-from faults import until
 from models import Chat as ChatRow
-from models import ChatAccount, InboxMessage, OutboxMessage, Person, Task
+from models import ChatAccount, InboxMessage, OutboxMessage, Person, Task, keyring
 from models.database import Database, migrate
-from models import keyring
-from PIL import Image
 from services.clock import HandClock
 from services.identity import invite
-from sqlmodel import col
 from texts.actions import Do
-from world import HASH, KEYS
 
 SECONDS = 20.0
 

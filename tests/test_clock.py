@@ -245,7 +245,7 @@ async def test_a_job_that_fails_is_tried_again_later_and_then_recorded_as_failed
         await alarms.tick()
     bad = next(row for row in await bench.occurrences() if row.subject == "bad")
     assert (bad.state, bad.attempts) == ("failed", ATTEMPTS)
-    assert "ValueError: a fault" in bad.outcome
+    assert "ValueError at tests/test_clock.py:" in bad.outcome
     assert await bench.counts() == [1]
 
 

@@ -131,21 +131,27 @@ class Talker:
         frame = {"id": f"c{self.ids}", "chat": "private", **frame}
         self.ledger.frames += 1
         self.waiting = True
-        while not await self._sent(frame):
-            pass
+        acknowledged = done = False
+        while not acknowledged:
+            acknowledged, done = await self._sent(frame)
         kept.add(word)
         end = time.monotonic() + PATIENCE
-        while (heard := [part for part in await self._history() if "from" not in part]) == self._bot:
+        while await self._said() == self._bot:  # without sending it again: acknowledged must be enough
             if time.monotonic() > end:
                 self.ledger.unanswered.append(f"{self.name} {frame}")
                 self.waiting = False
                 return False
             await asyncio.sleep(0.01)
-        self.waiting, self._bot = False, heard
+        while not done:  # the same id again, which changes nothing
+            _, done = await self._sent(frame)
+        self.waiting, self._bot = False, await self._said()
         return True
 
-    async def _sent(self, frame: dict[str, object]) -> bool:
-        """Whether this attempt was acknowledged. Waits for `done` too while the life lasts."""
+    async def _said(self) -> list[dict]:
+        return [part for part in await self._history() if "from" not in part]
+
+    async def _sent(self, frame: dict[str, object]) -> tuple[bool, bool]:
+        """Whether this attempt was acknowledged, and whether it was done while this life lasted."""
         acknowledged = False
         try:
             socket = await self._connected()
@@ -155,11 +161,11 @@ class Talker:
                 if answer.get("id") == frame["id"] and answer["type"] in ("ack", "done"):
                     acknowledged = True
                     if answer["type"] == "done":
-                        return True
-                assert answer["type"] != "error" or "请稍后" in answer["text"] or "出错了" in answer["text"], answer
+                        return True, True
+                assert answer["type"] != "error", answer
         except (aiohttp.ClientError, OSError, TypeError, TimeoutError):
             self._socket = None
-            return acknowledged
+            return acknowledged, False
 
     async def _connected(self) -> aiohttp.ClientWebSocketResponse:
         assert self._http is not None

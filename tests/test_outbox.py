@@ -158,10 +158,14 @@ async def test_an_unanswered_message_is_sent_once_more_and_marked(desk_on_both):
     await desk.post(ANN, "收到", "下一句")
     desk.failing.next("send", ANN, Uncertain("no answer"))
     await desk.pump()
+    assert desk.said() == []  # at once the same would break off again
+    await desk.pump(2.0)
     assert desk.said() == [f"收到\n{AGAIN}", "下一句"]
     await desk.post(BOB, "收到")
     desk.failing.next("send", BOB, Uncertain("no answer"), Uncertain("no answer"), None)
     await desk.pump()
+    await desk.pump(2.0)
+    await desk.pump(60.0)
     assert desk.said(BOB) == []
     assert await desk.states() == ["sent", "sent", "dead"]
 
@@ -179,6 +183,8 @@ async def test_an_unanswered_edit_is_made_again_without_a_mark(desk):
     await desk.post(ANN, "卡二", card="task:1", kind="edit")
     desk.failing.next("edit", ANN, Uncertain("no answer"), Uncertain("no answer"))
     await desk.pump()
+    await desk.pump(2.0)
+    await desk.pump(4.0)
     assert desk.said() == ["卡二"]
 
 
@@ -288,6 +294,16 @@ async def test_the_answer_to_a_press_is_never_sent_again_nor_missed(desk, error)
     await desk.pump(60.0)
     assert (await desk.states(), desk.machine.platform.toasts, dead) == (["superseded"], [], [])
     assert desk.machine.platform.calls == [("toast", ANN)]
+
+
+async def test_the_answer_to_a_press_waits_as_long_as_a_429_says(desk):
+    await desk.post(ANN, "", kind="toast", body={"press": "p1", "screen": echo("好").to_json()}, policy="never", urgency=Urgency.TOAST)
+    desk.failing.next("toast", ANN, RetryAfter(3.0))
+    await desk.pump()
+    await desk.pump(2.9)
+    assert desk.machine.platform.toasts == []
+    await desk.pump(0.2)
+    assert desk.machine.platform.toasts == [(ANN, "p1", "好")]
 
 
 async def test_the_answer_to_a_press_does_not_wait_behind_the_chats_messages(desk):
@@ -561,7 +577,8 @@ async def test_an_uncertain_edit_is_not_tried_for_ever(desk):
     await desk.pump()
     await desk.post(ANN, "卡二", card="task:1", kind="edit")
     desk.failing.next("edit", ANN, *(Uncertain("?") for _ in range(40)))
-    await desk.pump()
+    for _ in range(40):
+        await desk.pump(30.0)
     assert await desk.states() == ["sent", "dead"]
     assert desk.machine.platform.calls.count(("edit", ANN)) == MOST_ATTEMPTS
 

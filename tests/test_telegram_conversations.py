@@ -1,16 +1,14 @@
+# ruff: noqa: F401, F811 (fixtures are imported, and asked for by name)
 """The whole application as people on Telegram meet it: the real `Application` on the fake Bot API over real HTTP."""
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-import sqlalchemy as sa
-from bot.main import Application
-from models import Chat, ChatAccount, CheckIn, Claim, Draft, Problem
-from services.clock import HandClock
+from fake_telegram import Fault
 from sqlmodel import col
-from telegram_world import picture, prepare, prepared, prepared_url, telegram_world, town  # noqa: F401 (fixtures)
+from telegram_world import picture, prepare, prepared, prepared_url, telegram_world, town
+
+from models import Chat, ChatAccount, CheckIn, Claim, Problem
 
 LAMP = "青禾苑3幢楼下路灯不亮三天了"
 CODE = "WT-20261123-0001"
@@ -108,6 +106,7 @@ async def test_commands_and_the_list_behind_the_menu_button(town):
 async def test_a_link_binds_once_and_says_nothing_else_to_anybody(town):
     leader = await town.person("ST04")
     used = next(m["text"] for m in town.telegram.private(leader.user).messages.values() if "link-" in m.get("text", ""))
+    assert (await leader.says(used))[0].text == "已绑定：周禾生。现在可以用了。"  # START was tapped twice
     thief = town.stranger("别人")
     (refused,) = await thief.says(used)
     assert "无效" in refused.text
@@ -276,9 +275,7 @@ async def test_a_group_becomes_a_supergroup(town, told_first):
     cards = [m for m in town.telegram.shown(new) if "【接单】#34" in m.text]
     assert len(cards) == 1
     assert "已接1人" in cards[0].text
-    assert {number: text for number, text in others.items()} == {
-        m.message_id: m.text for m in town.telegram.shown(new) if m.message_id in others
-    }
+    assert {m.message_id: m.text for m in town.telegram.shown(new) if m.message_id in others} == others
     second = await town.person("M04")
     town.telegram.presses(second.user, cards[0], "接单")
     await town.settle()
@@ -330,7 +327,7 @@ async def test_the_process_stops_between_the_update_and_the_answer(town):
     await town.restart()
     await town.settle()
     assert sum(CODE in text for text in resident.texts) == 1
-    town.telegram.fail("sendMessage", town_busy(), chat=resident.user.id)
+    town.telegram.fail("sendMessage", Fault.too_many(300), chat=resident.user.id)
     town.telegram.user_says(resident.user, "查进度")
     await town.telegram.until(lambda: any(call.status == 429 for call in town.telegram.calls))
     before = len(resident.shown)
@@ -338,13 +335,6 @@ async def test_the_process_stops_between_the_update_and_the_answer(town):
     await town.settle()
     (answer,) = resident.shown[before:]
     assert CODE in answer.text
-
-
-def town_busy():
-    """Too many requests, for a long time."""
-    from fake_telegram import Fault
-
-    return Fault.too_many(300)
 
 
 @pytest.mark.postgres
@@ -358,5 +348,3 @@ async def test_on_postgresql(databases, tmp_path):
             await resident.presses("满意")
             assert town.telegram.spinning() == set()
 
-
-_ = (Application, Draft, HandClock, asyncio)

@@ -43,3 +43,8 @@ def guesses(key: str, draft_id: str = "") -> Screen:
 def to_private() -> Screen:
     """This belongs into the private chat: the deep link."""
     return Screen("group.to_private", {}, ((Button("button.private_chat", start="hello"),),))
+
+
+def not_yet(key: str) -> Screen:
+    """What this release cannot do by itself, and who can."""
+    return Screen(key, {}, ((Button("menu.human", Do.human()), Button("menu.help", Do.help())),))

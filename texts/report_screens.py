@@ -87,11 +87,12 @@ def same(draft_id: str, problem_id: str, values: Mapping[str, Any]) -> Screen:
     )  # fmt: skip
 
 
-def receipt(values: Mapping[str, Any], problem_id: str, sla: str, category: str, anonymous: bool) -> Screen:
+def receipt(values: Mapping[str, Any], problem_id: str, sla: str, category: str, anonymous: bool, located: bool = True) -> Screen:
     """The receipt (domain.md §11 回执); a P1 one begins with safety and numbers, and can be called a false alarm."""
     if sla == "P1":
         button = Button("report.false_alarm", Do.false_alarm(problem_id))
-        return Screen("report.receipt_urgent", {**values, "safety": Key(f"safety.{category}" if category in SAFETY else "safety.other")}, ((button,),))
+        known = {"safety": Key(f"safety.{category}" if category in SAFETY else "safety.other"), "where": None if located else Key("urgent.where")}
+        return Screen("report.receipt_urgent", {**values, **known}, ((button,),), ask_location=not located)
     return screen("report.receipt_anonymous" if anonymous else "report.receipt", **values)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+PARTICLES = "的那边呢啊吧呀。"
 _SLOT = re.compile(r"\{(\w+)\}")
 
 

@@ -245,6 +245,7 @@ class LocalPlatform:
         try:
             frame = _parsed(data)
             client_id = {"id": frame["id"]}
+            _check(frame)
             number = await self._receive(socket, persona, frame)
         except BadFrame as error:
             await _write(socket, {"type": "error", **client_id, "text": str(error)})
@@ -349,13 +350,18 @@ def _body(message: Rendered) -> dict[str, Any]:
 def _parsed(data: str) -> dict[str, Any]:
     try:
         frame = json.loads(data)
+        if "\\ud" in data.lower():  # halves of surrogate pairs, which no UTF-8 can hold
+            frame = json.loads(json.dumps(frame, ensure_ascii=False).encode(errors="replace"))
     except ValueError as error:
         raise BadFrame(f"not JSON: {error}") from error
     if not isinstance(frame, dict) or not isinstance(frame.get("id"), str) or not 0 < len(frame["id"]) <= 100:
         raise BadFrame("a frame is a JSON object with a string id of 1 to 100 characters")
+    return frame
+
+
+def _check(frame: Mapping[str, Any]) -> None:
     if not isinstance(frame.get("type"), str) or not isinstance(frame.get("reply_to", ""), str):
         raise BadFrame("type and reply_to are strings")
-    return frame
 
 
 def _text(frame: Mapping[str, Any]) -> str:
