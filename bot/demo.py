@@ -133,7 +133,9 @@ class DemoDesk:
             table: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
             held = (
                 await connection.execute(
-                    sa.select(sa.func.min(table.c.send_after)).where(table.c.state == "pending", table.c.send_after > now, table.c.send_after <= until)
+                    sa.select(sa.func.min(table.c.send_after)).where(
+                        table.c.state == "pending", table.c.send_after > now, table.c.send_after <= until
+                    )
                 )
             ).scalar()
         moments = [moment for moment in (alarm, held) if moment is not None]

@@ -111,7 +111,8 @@ class Application:
             try:
                 await ground(session)
             except LookupError:
-                log.error("community.missing", advice="load one with `python -m bot load FILE`, or set DEMO=1; until then nothing can be answered")
+                advice = "load one with `python -m bot load FILE`, or set DEMO=1; until then nothing can be answered"
+                log.error("community.missing", advice=advice)
         self._tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
         self._tasks += [asyncio.create_task(relay.run(), name=f"relay:{key[0]}") for key, relay in self.relays.items()]
         self.alarms.start()
@@ -230,7 +231,8 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     for name in ("httpx", "httpcore", "telegram", "aiohttp.access", "apscheduler", "alembic", "aiosqlite", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.LOG_FORMAT == "json" else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.LOG_FORMAT == "json" else plain
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,

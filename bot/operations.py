@@ -95,7 +95,9 @@ async def examine(settings: Settings, retry: bool = False) -> int:
                 print(f"dead       out:{row.id}  {row.platform}/{row.bot}  {row.kind} {row.subject or row.card}  {row.error}")
             if retry:
                 await connection.execute(
-                    sa.update(inbox).where(inbox.c.state == "quarantined").values(state="pending", attempts=0, lease_until=0.0, not_before=0.0)
+                    sa.update(inbox)
+                    .where(inbox.c.state == "quarantined")
+                    .values(state="pending", attempts=0, lease_until=0.0, not_before=0.0)
                 )
                 revived = sa.update(outbox).where(outbox.c.state == "dead", outbox.c.body.is_not(None))
                 await connection.execute(revived.values(state="pending", attempts=0, uncertain=False, error=""))

@@ -36,6 +36,32 @@ log = structlog.get_logger("outbox")
 _OUT: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
 _CHAT: sa.Table = Chat.__table__  # type: ignore[attr-defined]
 
+# The statements of every message, made once: making one costs more than running it. The states stand in the first as the index on
+# open rows says them, so that SQLite uses that index.
+_DUE = (
+    sa.select(_OUT, _CHAT.c.address, _CHAT.c.kind.label("kind_of_chat"))
+    .outerjoin(_CHAT, _CHAT.c.id == _OUT.c.chat_id)
+    .where(
+        _OUT.c.platform == sa.bindparam("platform"), _OUT.c.bot == sa.bindparam("bot"), sa.text("outbox.state IN ('pending','sending')"),
+        _OUT.c.state == "pending", _OUT.c.send_after <= sa.bindparam("now"),
+        sa.or_(_OUT.c.kind == "toast", _OUT.c.chat_id.is_(None), _OUT.c.chat_id.not_in(sa.bindparam("closed", expanding=True))),
+    )
+    .order_by(sa.case((_OUT.c.urgency <= Urgency.URGENT, 0), else_=1), _OUT.c.id)
+    .limit(BATCH)
+)  # fmt: skip
+_SENDING = (
+    sa.update(_OUT)
+    .where(_OUT.c.id.in_(sa.bindparam("rows", expanding=True)), _OUT.c.state == "pending")
+    .values(state="sending", attempts=_OUT.c.attempts + 1)
+    .returning(_OUT.c.id)
+)
+_SENT = (
+    sa.update(_OUT)
+    .where(_OUT.c.id == sa.bindparam("row"), _OUT.c.state == "sending")
+    .values(state="sent", message_id=sa.bindparam("message"), sent_at=sa.bindparam("now"), body=sa.null(), error="")
+)
+_MENU = sa.update(_CHAT).where(_CHAT.c.id == sa.bindparam("chat")).values(menu=sa.bindparam("shown"), menu_message=sa.bindparam("message"))
+
 
 @dataclass
 class _Outcome:
@@ -64,13 +90,15 @@ class Relay:
 
     def __post_init__(self) -> None:
         self.limits = Limits(self.platform.capabilities)
-        self._busy: set[str] = set()
+        self._busy: dict[str, int] = {}  # lane → the look at which it was taken
         self._sending: set[asyncio.Task[None]] = set()
         self._outcomes: list[_Outcome] = []
         self._flushing: asyncio.Lock = asyncio.Lock()
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._stepping = asyncio.Lock()
         self._held: dict[str, float] = {}
+        self._looks = 0
+        self._left_over = 0
         self._stopping = False
         self._leading_until = 0.0
         self.sent = 0
@@ -192,6 +220,7 @@ class Relay:
     async def _step(self) -> float:
         """Start what may start now; the seconds to wait before looking again."""
         self.wake.clear()
+        self._looks += 1
         if not await self._lead():
             return 2.0
         room = MOST_IN_FLIGHT - len(self._sending)
@@ -205,18 +234,8 @@ class Relay:
         chosen: dict[str, Any] = {}
         superseded: list[int] = []
         async with self.database.connection() as connection:
-            due = (
-                await connection.execute(
-                    sa.select(_OUT, _CHAT.c.address, _CHAT.c.kind.label("kind_of_chat"))
-                    .outerjoin(_CHAT, _CHAT.c.id == _OUT.c.chat_id)
-                    .where(
-                        *self._mine(), _OUT.c.state == "pending", _OUT.c.send_after <= self.clock.now(),
-                        sa.or_(_OUT.c.kind == "toast", _OUT.c.chat_id.is_(None), _OUT.c.chat_id.not_in(closed)),
-                    )
-                    .order_by(sa.case((_OUT.c.urgency <= Urgency.URGENT, 0), else_=1), _OUT.c.id)
-                    .limit(BATCH)
-                )
-            ).all()
+            asked = {"platform": self.platform.name, "bot": self.platform.bot, "now": self.clock.now(), "closed": closed}
+            due = (await connection.execute(_DUE, asked)).all()
             if not due:
                 return max(earliest, 0.001)
             latest_edit = {(row.chat_id, row.card): row.id for row in due if row.kind == "edit" and row.card}
@@ -245,24 +264,22 @@ class Relay:
                 )
             if taken:
                 # Whoever woke up late takes nothing that another process has begun to send in the meantime.
-                mine = await connection.execute(
-                    sa.update(_OUT)
-                    .where(_OUT.c.id.in_([row.id for row in taken]), _OUT.c.state == "pending")
-                    .values(state="sending", attempts=_OUT.c.attempts + 1)
-                    .returning(_OUT.c.id)
-                )
+                mine = await connection.execute(_SENDING, {"rows": [row.id for row in taken]})
                 still = set(mine.scalars())
                 taken = [row for row in taken if row.id in still]
         for number in superseded:
             self._over(number)
         for row in taken:
-            self._busy.add(_lane(row))
+            self._busy[_lane(row)] = self._looks
             task = asyncio.create_task(self._send(row))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        if len(due) == BATCH and any(row is None for row in chosen.values()):
-            return 0.0  # all that was seen may be of chats that must wait: look behind them
-        return max(earliest, 0.001) if len(taken) < len(due) - len(superseded) or not taken else 0.0
+        left = len(due) - len(superseded) - len(taken)
+        if left:
+            self._left_over = self._looks
+        if len(due) == BATCH and (not left or any(row is None for row in chosen.values())):
+            return 0.0  # there may be more; where all that was seen is of chats that must wait, look behind them
+        return max(earliest, 0.001)
 
     # -- one message ------------------------------------------------------------------------------------------
     async def _send(self, row: Any) -> None:
@@ -279,8 +296,10 @@ class Relay:
             log.warning("outbox.unreachable", error=describe(error))
             asyncio.get_running_loop().call_later(1.0, lambda: asyncio.ensure_future(self._retry_outcomes()))
         finally:
-            self._busy.discard(lane)
-            self.wake.set()
+            look = self._busy.pop(lane, 0)
+            # Only a look that saw this lane closed can have left something behind in it.
+            if self._looks != look or self._left_over >= look or outcome.state == "pending":
+                self.wake.set()
 
     async def _retry_outcomes(self) -> None:
         try:
@@ -456,19 +475,12 @@ class Relay:
             values |= {"message_id": outcome.message_id, "sent_at": self.clock.now(), "body": sa.null()}
         if outcome.again_as:
             values |= {"kind": outcome.again_as, "message_id": ""}
-        await session.execute(
-            sa.update(OutboxMessage)
-            .where(OutboxMessage.id == row.id, OutboxMessage.state == "sending")  # type: ignore[arg-type]
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+        if outcome.uncertain is None and not outcome.again_as and outcome.state == "sent":
+            await session.execute(_SENT, {"row": row.id, "message": outcome.message_id, "now": values["sent_at"]})
+        else:
+            await session.execute(sa.update(_OUT).where(_OUT.c.id == row.id, _OUT.c.state == "sending").values(**values))
         if outcome.menu is not None and row.chat_id and row.kind in ("send", "edit") and row.kind_of_chat == "private":
-            await session.execute(
-                sa.update(Chat)
-                .where(Chat.id == row.chat_id)  # type: ignore[arg-type]
-                .values(menu=outcome.menu, menu_message=outcome.message_id)
-                .execution_options(synchronize_session=False)
-            )
+            await session.execute(_MENU, {"chat": row.chat_id, "shown": outcome.menu, "message": outcome.message_id})
         if outcome.extra is not None:
             await outcome.extra(session)
 

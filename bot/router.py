@@ -1,8 +1,8 @@
 """An aiogram-style router: decorators, filters, dialog steps, middlewares, nested routers, injection by name.
 
-A handler is `async def ask_where(message: Text, context: Context, …) -> Reply`; further parameters are filled by name from its filters
-(slots of a Phrase, arguments of an Action, what a middleware puts into `data`). A wrong name, a step nobody leads to, or a handler that an earlier
-one hides fails when the routers are assembled, at import.
+A handler is `async def ask_where(message: Text, context: Context, …) -> Reply`; further parameters are filled by name from its
+filters (slots of a Phrase, arguments of an Action). A wrong name, a step nobody leads to, or a handler that an earlier one hides
+fails when the routers are assembled, at import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,19 @@ from texts.screen import Screen
 from texts.utterances import intents, normalise
 
 __all__ = [
-    "Ask", "End", "F", "KEEP", "Phrase", "Reply", "Router", "RouterError", "Say", "Silence", "State", "Steps", "Toast",
+    "KEEP",
+    "Ask",
+    "End",
+    "F",
+    "Phrase",
+    "Reply",
+    "Router",
+    "RouterError",
+    "Say",
+    "Silence",
+    "State",
+    "Steps",
+    "Toast",
 ]  # fmt: skip
 
 
@@ -61,8 +73,8 @@ KEEP = State()
 class Reply:
     """What a handler returns. `screen`: what to say (None: nothing). `step`: where the dialog goes (KEEP, None = over).
 
-    `edit`: change the pressed message instead of sending a new one. `clear`: take the buttons off the pressed message. `toast`: the short answer to a
-    press. `card`, `subject`: see OutboxMessage. `quiet`: answering nothing is meant.
+    `edit`: change the pressed message instead of sending a new one. `clear`: take the buttons off the pressed message.
+    `toast`: the short answer to a press. `card`, `subject`: see OutboxMessage. `quiet`: answering nothing is meant.
     """
 
     screen: Screen | None = None
@@ -158,7 +170,9 @@ class Router:
         self.middlewares: list[Middleware] = []
 
     # -- decorators -------------------------------------------------------------------------------------------
-    def on(self, event: type[Event], *filters: Filter, to: State | Iterable[State] = (), where: str = "private") -> Callable[[Handler], Handler]:
+    def on(
+        self, event: type[Event], *filters: Filter, to: State | Iterable[State] = (), where: str = "private"
+    ) -> Callable[[Handler], Handler]:
         """Register a handler for an event type. `where`: private, group or any. `to`: the steps its reply may lead to."""
         targets = (to,) if isinstance(to, State) else tuple(to)
 

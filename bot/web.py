@@ -187,7 +187,9 @@ class _Pages:
             data = store.read(request.match_info["sha256"])
         except FileNotFoundError as error:
             raise web.HTTPNotFound from error
-        return web.Response(body=data, content_type=_mime(data), headers={"Content-Disposition": "inline", "Content-Security-Policy": "sandbox"})
+        return web.Response(
+            body=data, content_type=_mime(data), headers={"Content-Disposition": "inline", "Content-Security-Policy": "sandbox"}
+        )
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         _own_origin(request)
@@ -224,9 +226,18 @@ def _moment(value: Any) -> datetime | None:
     return moment
 
 
+_MAGIC = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"\x1aE\xdf\xa3": "audio/webm",
+    b"OggS": "audio/ogg",
+    b"ID3": "audio/mpeg",
+    b"RIFF": "audio/wav",
+}
+
+
 def _mime(data: bytes) -> str:
-    for magic, mime in ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG", "image/png"), (b"\x1aE\xdf\xa3", "audio/webm"), (b"OggS", "audio/ogg"),
-                        (b"ID3", "audio/mpeg"), (b"RIFF", "audio/wav")):  # fmt: skip
+    for magic, mime in _MAGIC.items():
         if data.startswith(magic):
             return mime
     return "audio/mp4" if data[4:8] == b"ftyp" else "application/octet-stream"

@@ -168,4 +168,3 @@ async def support(press: Press, context: Context, draft: str, problem: str) -> R
 async def go_on(press: Press, context: Context, draft: str) -> Reply:
     (await intake.open_draft(context, draft)).data["different"] = True
     return await ask_next(context, clear=True)
-

@@ -72,12 +72,13 @@ def begins_another(context: Context, text: str) -> bool:
 
 async def submitted(context: Context, problem: Problem) -> Reply:
     """The receipt, over the dialog's end; a sealed one goes by the token."""
+    outside = problem.lat is not None and problem.grid_code is None
     values = {
         "code": problem.code, "category": Key(f"category.{problem.category}"),
         "grid": context.ground.grid_name(problem.grid_code) or Key("report.coordinator"),
         "contact_due": problem.contact_due, "resolve_due": problem.resolve_due,
         "provisional": tickets.provisional(context, problem.contact_due, problem.resolve_due),
-        "outside": Key("report.outside", {"community": context.ground.name}) if problem.lat is not None and problem.grid_code is None else None,
+        "outside": Key("report.outside", {"community": context.ground.name}) if outside else None,
     }  # fmt: skip
     shown = report_screens.receipt(values, problem.id, problem.sla, problem.category, problem.anonymous, located=problem.lat is not None)
     if problem.sla == "P1" and problem.reporter_id is not None:

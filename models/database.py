@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-import models.inline_sqlite
+import models.inline_sqlite  # noqa: F401 (makes the dialect sqlite+inline known)
+
+from models.inline_sqlite import DRIVER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +45,7 @@ def create_engine(url: str) -> AsyncEngine:
         return create_async_engine(url, json_serializer=_json, hide_parameters=True, pool_size=12, max_overflow=8, pool_pre_ping=True)
     if database := make_url(url).database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    inline = make_url(url).set(drivername="sqlite+inline")
+    inline = make_url(url).set(drivername=DRIVER)
     return create_async_engine(inline, json_serializer=_json, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=60)
 
 

@@ -1,7 +1,8 @@
 """SQLite in the event loop's own thread: a statement costs microseconds there, handing it to another thread a tenth of a millisecond.
 
-Only what waits for the disk or for another process is kept out of the loop: opening, COMMIT of a transaction that wrote, and BEGIN, which is
-asked again and again without blocking. Addresses are those of aiosqlite; `models.database` makes engines with this dialect instead.
+Only what waits for the disk or for another process is kept out of the loop: opening, COMMIT of a transaction that wrote, and
+BEGIN, which is asked again and again without blocking. Addresses are those of aiosqlite; `models.database` makes its engines
+with this dialect instead.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy.util.concurrency import await_
 
 Result = TypeVar("Result")
 
+DRIVER = "sqlite+inline"
 BUSY_SECONDS = 20.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.05
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=0")

@@ -93,11 +93,7 @@ class Claim(SQLModel, table=True):
     verified_by: str | None = Field(default=None, foreign_key="person.id")
     verified_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     version: int = 1
-    __table_args__ = (
-        sa.Index(
-            "uq_claim_live", "task_id", "person_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE
-        ),
-    )
+    __table_args__ = (sa.Index("uq_claim_live", "task_id", "person_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),)
 
 
 class CheckIn(SQLModel, table=True):

@@ -48,9 +48,7 @@ class Alarms:
         self._ticking = asyncio.Lock()
         self.owner = new_owner()
         self._next_look = 0.0
-        self._triggers = {
-            name: CronTrigger.from_crontab(job.crontab, timezone=ZONE) for name, job in self.jobs.items() if job.crontab
-        }
+        self._triggers = {name: CronTrigger.from_crontab(job.crontab, timezone=ZONE) for name, job in self.jobs.items() if job.crontab}
 
     def start(self) -> None:
         """Tick once a second until `stop`."""
@@ -115,9 +113,7 @@ class Alarms:
     async def next_due(self, until: datetime) -> datetime | None:
         """The earliest moment up to `until` at which something will be due, or None."""
         async with self.database.connection() as connection:
-            first = (
-                await connection.execute(sa.select(sa.func.min(_TABLE.c.due)).where(_TABLE.c.state.in_(("due", "running"))))
-            ).scalar()
+            first = (await connection.execute(sa.select(sa.func.min(_TABLE.c.due)).where(_TABLE.c.state.in_(("due", "running"))))).scalar()
         now = self.clock.now()
         moments = [trigger.get_next_fire_time(None, now + timedelta(microseconds=1)) for trigger in self._triggers.values()]
         moments.append(first)
@@ -188,7 +184,13 @@ class Alarms:
                     raise RuntimeError(f"occurrence {row.id} was taken over by another process")
                 await session.flush()
         except Exception as error:
-            log.error("job.failed", job=row.job, attempt=row.attempts, error=describe(error), exc_info=not isinstance(error, sa.exc.SQLAlchemyError))
+            log.error(
+                "job.failed",
+                job=row.job,
+                attempt=row.attempts,
+                error=describe(error),
+                exc_info=not isinstance(error, sa.exc.SQLAlchemyError),
+            )
             if row.attempts >= ATTEMPTS:
                 await self._finish(row, "failed", describe(error))
             else:

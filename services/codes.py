@@ -14,6 +14,8 @@ from services.context import Context
 from services.workdays import local
 
 _CODE = re.compile(r"([A-Z]{2,3})-?(\d{8})-?(\d{1,5})", re.IGNORECASE)
+_DATED = re.compile(r"\d{8}-\d{1,5}")
+_SHORT = re.compile(r"\d{1,4}")
 
 
 async def next_code(context: Context, prefix: str, at: datetime | None = None) -> str:
@@ -39,7 +41,18 @@ async def next_task_number(context: Context) -> int:
     return int((await context.session.execute(statement)).scalar_one()) - 1
 
 
-def tidy(code: str) -> str:
-    """A code as it is stored: `wt20261123-1` becomes `WT-20261123-0001`; anything else comes back upper-cased."""
-    found = _CODE.fullmatch(code.strip())
-    return f"{found[1].upper()}-{found[2]}-{int(found[3]):04d}" if found else code.strip().upper()
+def tidy(code: str, prefix: str = "") -> str:
+    """A code as it is stored: `wt20261123-1` becomes `WT-20261123-0001`; anything else comes back upper-cased.
+
+    With `prefix` it may be left out: `20261123-1` is PREFIX-20261123-0001.
+    """
+    code = code.strip()
+    if prefix and _DATED.fullmatch(code):
+        code = f"{prefix}-{code}"
+    found = _CODE.fullmatch(code)
+    return f"{found[1].upper()}-{found[2]}-{int(found[3]):04d}" if found else code.upper()
+
+
+def short(code: str) -> str:
+    """The last four digits of a code of which nothing else was said (`1` is 0001); "" for anything else."""
+    return f"{int(code):04d}" if _SHORT.fullmatch(code.strip()) else ""

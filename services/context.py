@@ -49,9 +49,7 @@ class Actor:
 
     def has(self, *roles: str, grid: str | None = None) -> bool:
         """Whether one of `roles` is held; with `grid`, a grid-scoped role must be for that grid."""
-        return any(
-            grant.role in roles and (grid is None or grant.grid is None or grant.grid == grid) for grant in self.grants
-        )
+        return any(grant.role in roles and (grid is None or grant.grid is None or grant.grid == grid) for grant in self.grants)
 
     @property
     def staff(self) -> bool:
@@ -121,8 +119,8 @@ class Context:
     """What every rule and handler gets.
 
     `now` is the turn's one moment (aware UTC). `cause` identifies the turn for dedupe keys. `chat` and `account` are where and through
-    which account the actor speaks (None for the scheduler). `draft` is the dialog's draft row, None when there is none. `posted` collects the
-    outbox rows of this turn. `private`: whether the chat is a private one.
+    which account the actor speaks (None for the scheduler). `draft` is the dialog's draft row, None when there is none. `posted`
+    collects the outbox rows of this turn. `private`: whether the chat is a private one.
     """
 
     session: AsyncSession

@@ -100,9 +100,7 @@ async def recognise(
         if account.blocked:
             account.blocked = False
         if not account.preferred:
-            await session.execute(
-                sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False)
-            )
+            await session.execute(sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False))
             account.preferred = True
     elif row.blocked:  # whoever speaks in a group lets us hear it: we are in it again
         row.blocked = False
@@ -121,9 +119,7 @@ async def roles_of(session: AsyncSession, person_id: str, now: datetime) -> tupl
 
 async def _chat(session: AsyncSession, platform: str, bot: str, chat: ChatLike) -> Chat:
     key_hash = keyring.hash("chat", platform, bot, chat.id)
-    row = await session.scalar(
-        sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.key_hash) == key_hash)
-    )
+    row = await session.scalar(sa.select(Chat).where(col(Chat.platform) == platform, col(Chat.bot) == bot, col(Chat.key_hash) == key_hash))
     if row is None:
         row = Chat(platform=platform, bot=bot, key_hash=key_hash, address=chat.id, kind=chat.kind, title=chat.title)
         session.add(row)
@@ -187,9 +183,7 @@ async def invite(session: AsyncSession, person: Person, now: datetime) -> str:
 
 async def redeem(context: Context, token: str) -> Person:
     """Bind the actor's account to the invitation's person; the same account may open it again. Raises Refusal, one for every reason."""
-    row = await context.session.scalar(
-        sa.select(Invitation).where(col(Invitation.token_hash) == _token_hash(token)).with_for_update()
-    )
+    row = await context.session.scalar(sa.select(Invitation).where(col(Invitation.token_hash) == _token_hash(token)).with_for_update())
     if row is None or context.account is None:
         raise Refusal("link.invalid")
     if row.used_at is not None and row.person_id == context.account.person_id and context.actor.person is not None:
@@ -202,9 +196,7 @@ async def redeem(context: Context, token: str) -> Person:
     person = await context.session.get(Person, row.person_id)
     if used.rowcount != 1 or person is None:  # type: ignore[attr-defined]
         raise Refusal("link.invalid")
-    await context.session.execute(
-        sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False)
-    )
+    await context.session.execute(sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False))
     context.account.person_id = person.id
     context.account.preferred = True
     return person

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -209,7 +210,12 @@ async def near_duplicate(context: Context) -> Problem | None:
         if data.get("lat") is not None and problem.lat is not None and problem.lon is not None:
             if distance_m(data["lat"], data["lon"], problem.lat, problem.lon) <= NEAR_METRES:
                 return problem
-        if data.get("grid") and problem.grid_code == data["grid"] and data.get("text") and understanding.same_matter(data["text"], problem.text):
+        if (
+            data.get("grid")
+            and problem.grid_code == data["grid"]
+            and data.get("text")
+            and understanding.same_matter(data["text"], problem.text)
+        ):
             return problem
     return None
 
@@ -315,8 +321,6 @@ async def _seal(context: Context) -> AnonymousToken:
     return token
 
 
-
-
 # -- after an urgent one --------------------------------------------------------------------------------------
 def await_more(context: Context, problem: Problem) -> None:
     """What the reporter of an urgent problem says next belongs to it. Nothing is kept for an anonymous one."""
@@ -343,7 +347,9 @@ async def add_words(context: Context, problem: Problem, text: str) -> bool:
         return False
     if match.kind == "place" and problem.place_id is None:
         place = match.places[0]
-        await _locate(context, problem, place.grid, place_id=place.id, place_name=place.name, place_detail=match.detail, lat=place.lat, lon=place.lon)
+        await _locate(
+            context, problem, place.grid, place_id=place.id, place_name=place.name, place_detail=match.detail, lat=place.lat, lon=place.lon
+        )
     await tickets.tell_handlers(context, problem, screen("urgent.more", code=problem.code, text=text[:MOST_TEXT]), urgent=True)
     return True
 

@@ -84,8 +84,8 @@ class Alarm:
 class Lexicon:
     """The data of texts/understanding.toml, checked and compiled.
 
-    companions: by group, the categories to offer beside a guess of that group when nothing else fits. objects and
-    kinds: what tells one matter from another, see [likeness].
+    companions: by group, the categories to offer beside a guess of that group when nothing else fits. facets: by
+    the kind of thing, the things that tell one matter from another.
     """
 
     categories: Mapping[str, Category]
@@ -102,7 +102,7 @@ class Lexicon:
     chatter: Mapping[str, re.Pattern[str]]
     for_other: re.Pattern[str]
     filler: re.Pattern[str]
-    objects: tuple[re.Pattern[str], ...]
+    facets: Mapping[str, tuple[re.Pattern[str], ...]]
 
 
 @cache
@@ -146,7 +146,7 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
         chatter={name: _compile(f"chatter {name}", value) for name, value in data["chatter"].items()},
         for_other=_compile("for_other", data["for_other"]["pattern"]),
         filler=_compile("likeness", data["likeness"]["filler"]),
-        objects=tuple(_compile("likeness objects", thing) for thing in data["likeness"]["objects"]),
+        facets={name: tuple(_compile(f"facet {name}", thing) for thing in things) for name, things in data["likeness"]["facets"].items()},
     )
 
 

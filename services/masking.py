@@ -298,6 +298,18 @@ def _identity_candidates(folded: str) -> Iterator[str]:
             yield found[1]
 
 
+@lru_cache(maxsize=1)
+def _private_words() -> re.Pattern[str]:
+    words = tomllib.loads((Path(__file__).parents[1] / "texts" / "private_words.toml").read_text("utf-8"))
+    return re.compile("|".join(f"(?:{word})" for kind in words.values() for word in kind), re.IGNORECASE)
+
+
+def private_matter(text: str) -> bool:
+    """Return whether the text speaks of somebody's health, hardship or family, which no group may read (domain.md §0.6)."""
+    seen = "".join(letter for letter in unicodedata.normalize("NFKC", text) if _fold_character(letter) != _INVISIBLE)
+    return _private_words().search(seen) is not None
+
+
 def find_phone(text: str) -> str | None:
     """Return the first mobile number of the text as eleven digits, however it was written; None without one."""
     folded = _fold(text)

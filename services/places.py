@@ -25,6 +25,8 @@ _TEN = _NUMERALS["ten"]
 _CHINESE = "".join(_DIGITS) + _TEN
 _NUMBER = rf"\d{{1,3}}|[a-z]|[{_CHINESE}]{{1,3}}"
 _SHORTEST_NAME = 2
+_LOWEST_TOP, _HIGHEST_TOP = 3, 40
+_ROOF = "roof"
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,23 @@ def parts(text: str) -> tuple[frozenset[str], ...]:
     doors = frozenset(re.findall(_WORDS["parts"]["door"], folded))
     sides = frozenset(re.findall(_WORDS["parts"]["side"], folded))
     return units, doors, sides
+
+
+def spots(text: str) -> tuple[frozenset[str], ...]:
+    """Return what pins a report down within an estate: buildings, units, doors, floors and numbered things, as said.
+
+    The top floor is any floor from the third up; a roof is none of them.
+    """
+    folded = _lower(plain(text))
+    words = _WORDS["parts"]
+    floors = {_number(said) or said for said in re.findall(words["floor"], folded)}
+    if re.search(words["top_floor"], folded):
+        floors |= {str(floor) for floor in range(_LOWEST_TOP, _HIGHEST_TOP)}
+    if re.search(words["roof"], folded):
+        floors.add(_ROOF)
+    numbered = frozenset(_number(said) or said for said in re.findall(words["numbered"], folded))
+    units, doors, _ = parts(text)
+    return building_numbers(text), units, doors, frozenset(floors), numbered
 
 
 def without_places(text: str) -> str:

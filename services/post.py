@@ -88,24 +88,15 @@ async def edit_card(context: Context, card: str, screen: Screen, *, besides: str
 
     `besides`: the id of a chat to leave out.
     """
-    chats = (
-        await context.session.scalars(
-            sa.select(Chat)
-            .where(col(Chat.id).in_(
-                sa.select(col(OutboxMessage.chat_id)).where(
-                    col(OutboxMessage.card) == card, col(OutboxMessage.kind) == "send", col(OutboxMessage.state).not_in(("dead", "cancelled"))
-                )
-            ))
-        )
-    ).all()  # fmt: skip
+    here = col(OutboxMessage.chat_id)
+    posted = (col(OutboxMessage.card) == card, col(OutboxMessage.kind) == "send")
+    alive = col(OutboxMessage.state).not_in(("dead", "cancelled"))
+    chats = (await context.session.scalars(sa.select(Chat).where(col(Chat.id).in_(sa.select(here).where(*posted, alive))))).all()
     for chat in chats:
         if chat.id == besides:
             continue
-        waiting = await context.session.scalar(
-            sa.select(OutboxMessage).where(
-                col(OutboxMessage.chat_id) == chat.id, col(OutboxMessage.card) == card, col(OutboxMessage.kind) == "send", col(OutboxMessage.state) == "pending"
-            ).limit(1)
-        )  # fmt: skip
+        pending = sa.select(OutboxMessage).where(here == chat.id, *posted, col(OutboxMessage.state) == "pending")
+        waiting = await context.session.scalar(pending.limit(1))
         if waiting is not None:
             waiting.body = screen.to_json()
             continue

@@ -21,7 +21,7 @@ from services.alarms import set_alarm
 from services.context import Context, Refusal
 from services.geography import round_point
 from services.identity import persons_with
-from services.masking import mask
+from services.masking import mask, private_matter
 from services.workdays import DAY_END, SERVICE_LEVELS, ZONE, local
 from texts import problem_screens
 from texts.actions import Do
@@ -34,6 +34,7 @@ SUSPENSION_MONTHS = 6
 EXPLAINED_AFTER = 2
 REMIND_AFTER_WORKDAYS, EXPIRE_AFTER_WORKDAYS = 2, 5
 REVIEW_AT = time(9)
+LIVELIHOOD = "H"  # the group of domain.md §2 whose words never reach a group chat
 _NEXT_LEVEL = {"grid": "community", "community": "street"}
 _RANKS = ("grid_leader", "coordinator", "secretary", "reporter", "scheduler")
 
@@ -42,15 +43,31 @@ _RANKS = ("grid_leader", "coordinator", "secretary", "reporter", "scheduler")
 async def find(context: Context, code: str, *, lock: bool = False) -> Problem:
     """The problem with this code, however it was typed, locked for the turn with `lock`.
 
-    Raises Refusal with the person's own last three codes (domain.md §10).
+    The last digits alone mean today's number, or the only such problem that is the actor's own or in their charge. Raises Refusal with the person's own last three codes (domain.md §10).
     """
-    query = sa.select(Problem).where(col(Problem.code) == codes.tidy(code))
+    code = await _whole(context, code) or code
+    query = sa.select(Problem).where(col(Problem.code) == codes.tidy(code, "WT"))
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     found: Problem | None = await context.session.scalar(query)
     if found is None:
         raise Refusal("refused.unknown_code", last=await _last_codes(context))
     return found
+
+
+async def _whole(context: Context, said: str) -> str | None:
+    """The one code that ends in these digits: today's, else the only open one, else the only one; None when several do."""
+    digits = codes.short(said)
+    if not digits:
+        return None
+    theirs = col(Problem.reporter_id) == context.actor.id
+    mine = sa.or_(theirs, in_charge(context)) if context.actor.staff else theirs
+    query = sa.select(col(Problem.code), col(Problem.state)).where(col(Problem.code).endswith(f"-{digits}"), mine)
+    found = {code: state in PROBLEM.open for code, state in await context.session.execute(query)}
+    today = f"WT-{local(context.now):%Y%m%d}-{digits}"
+    unfinished = [code for code, is_open in found.items() if is_open]
+    possible = [today] if today in found else unfinished or list(found)
+    return possible[0] if len(possible) == 1 else None
 
 
 async def get(context: Context, problem_id: str) -> Problem:
@@ -122,7 +139,7 @@ async def accept(context: Context, problem: Problem) -> StateLog:
     """Take the problem up: the actor leads it, the reporter is told. This is no first contact (domain.md §1)."""
     await require(context, problem, "accept")
     log = await moves.move(context, problem, "accept", accepted_at=context.now, lead_handler_id=context.actor.id)
-    due = problem.contact_due if problem.contact_due > context.now else None
+    due = problem.contact_due if problem.first_contact_at is None and problem.contact_due > context.now else None
     told = screen("problem.told.accepted", tickets.talk_button(problem), **named(problem, contact_due=due))
     await tickets.tell_reporter(context, problem, told)
     await tickets.refresh(context, problem)
@@ -148,7 +165,10 @@ async def assign(context: Context, problem: Problem) -> StateLog:
 
 # -- up and down the levels -----------------------------------------------------------------------------------------
 async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
-    """Take the problem one level up with a fresh deadline; the original stays. The scheduler needs no reason."""
+    """Take the problem one level up with a fresh deadline, never an earlier one; the original stays.
+
+    The scheduler needs no reason.
+    """
     who = await require(context, problem, "escalate")
     by_itself = "scheduler" in who
     higher = _NEXT_LEVEL.get(problem.level)
@@ -158,7 +178,8 @@ async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
         raise Refusal("refused.only.coordinator")
     reason = reason.strip() if by_itself else _reason(reason)
     before = await tickets.handlers(context, problem)
-    log = await moves.move(context, problem, "escalate", reason, level=higher, resolve_due=term(context, problem))
+    due = max(term(context, problem), problem.resolve_due)
+    log = await moves.move(context, problem, "escalate", reason, level=higher, resolve_due=due)
     level, urgent = Key(f"level.{higher}"), problem.sla == "P1"
     values = named(problem, level=level, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
     await tickets.tell_reporter(context, problem, screen("problem.told.escalated", tickets.talk_button(problem), **values))
@@ -234,21 +255,26 @@ async def _follow(context: Context, problem: Problem, parent: Problem) -> list[s
     return fresh
 
 
+async def require_rejecting(context: Context, problem: Problem) -> None:
+    """Raises Refusal unless the actor may refuse the problem; after an appeal only the secretary may (domain.md §5)."""
+    who = await require(context, problem, "reject")
+    if problem.appealed_at is not None and "secretary" not in who:
+        raise Refusal("refused.only.secretary")
+
+
 async def reject(context: Context, problem: Problem, reason: str, note: str = "") -> StateLog:
     """Refuse the problem for a listed reason (a name of texts/answers.toml [reject]); the reporter may appeal once."""
-    await require(context, problem, "reject")
+    await require_rejecting(context, problem)
     if reason not in meanings("reject"):
         raise Refusal("reject.unlisted", code=problem.code)
     log = await moves.move(context, problem, "reject", note or reason, close_reason=reason, **closing(context, problem))
     await tickets.keep_addresses(context, problem)
-    appeal = [Button("button.appeal", Do.appeal(problem.id))] if problem.appealed_at is None else []
-    told = screen(
-        "problem.told.rejected",
-        appeal,
-        **named(problem, reason=Key(f"reject.{reason}"), advice=Key(f"reject.{reason}.advice")),
-    )
-    await tickets.tell_reporter(context, problem, told)
-    await tickets.tell_supporters(context, problem, screen(told.key, **told.values))
+    first = problem.appealed_at is None
+    values = named(problem, reason=Key(f"reject.{reason}"), advice=Key(f"reject.{reason}.advice"))
+    buttons = [Button("button.appeal", Do.appeal(problem.id))] if first else []
+    appeal = Key("reject.may_appeal") if first else Key("reject.final")
+    await tickets.tell_reporter(context, problem, screen("problem.told.rejected", buttons, **values, appeal=appeal))
+    await tickets.tell_supporters(context, problem, screen("problem.told.rejected", **values, appeal=None))
     await tickets.refresh(context, problem)
     return log
 
@@ -350,7 +376,7 @@ def missing_characters(result: str) -> int:
 
 
 async def resolve(context: Context, problem: Problem, result: str) -> StateLog:
-    """Report the result: the reporter is asked both questions, supporters hear it, the public wall shows it masked.
+    """Report the result: the reporter is asked both questions, supporters hear it, and the first time the public wall too.
 
     From SUBMITTED it accepts at the same time (domain.md §5, 小微问题不出网格).
     """
@@ -365,17 +391,26 @@ async def resolve(context: Context, problem: Problem, result: str) -> StateLog:
     )  # fmt: skip
     shown = problem_screens.echo(problem.id, problem.code, result)
     await tickets.tell_reporter(context, problem, shown, card=f"echo:{problem.id}")
-    said = problem_screens.end_mark(result)
-    await tickets.tell_supporters(context, problem, screen("problem.echo_supporter", **named(problem, result=said)))
     reporter = await context.session.get(Person, problem.reporter_id) if problem.reporter_id else None
-    public = mask(said, [reporter.display_name] if reporter else [])
-    grid = context.ground.grid_name(problem.grid_code) or context.ground.name
-    values = named(problem, grid=grid, text=problem_screens.end_mark(problem.text_public), result=public)
-    await post.to_purpose(context, "public", screen("problem.echo_wall", **values))
+    public = mask(problem_screens.end_mark(result), [reporter.display_name] if reporter else [])
+    await tickets.tell_supporters(context, problem, screen("problem.echo_supporter", **named(problem, result=public)))
+    if problem.reopen_count == 0:
+        await _echo_publicly(context, problem, public)
     await set_alarm(context, "rating_reminder", problem.id, context.calendar.due(context.now, REMIND_AFTER_WORKDAYS))
     await set_alarm(context, "rating_expiry", problem.id, context.calendar.due(context.now, EXPIRE_AFTER_WORKDAYS))
     await tickets.refresh(context, problem)
     return log
+
+
+async def _echo_publicly(context: Context, problem: Problem, result: str) -> None:
+    """回音壁, with the words of the resident only where they are nobody's health, hardship or family (domain.md §0.6)."""
+    private = problem.category.startswith(LIVELIHOOD) or private_matter(problem.text)
+    values = named(
+        problem, grid=context.ground.grid_name(problem.grid_code) or context.ground.name,
+        text=None if private else problem_screens.end_mark(problem.text_public),
+        result=Key("problem.done_private") if private_matter(result) else result,
+    )  # fmt: skip
+    await post.to_purpose(context, "public", screen("problem.echo_wall", **values))
 
 
 async def explain(context: Context, problem: Problem, reason: str) -> StateLog:

@@ -20,9 +20,7 @@ async def nightly(context: Context, _subject: str) -> str:
     drafts = list(await session.scalars(old))
     if drafts:
         await session.execute(sa.delete(Media).where(col(Media.owner).in_([f"draft:{draft}" for draft in drafts])))
-        await session.execute(
-            sa.update(Conversation).where(col(Conversation.draft_id).in_(drafts)).values(draft_id=None, step="")
-        )
+        await session.execute(sa.update(Conversation).where(col(Conversation.draft_id).in_(drafts)).values(draft_id=None, step=""))
         await session.execute(sa.delete(Draft).where(col(Draft.id).in_(drafts)))
     coords = await session.execute(
         sa.update(CheckIn)

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import AnonymousToken, OutboxMessage, Person, Problem, ProblemSupporter
+from models import AnonymousToken, OutboxMessage, Person, Problem, ProblemMessage, ProblemSupporter
 from models.lifecycle import PROBLEM
 from services import media, moves, post
 from services.context import Actor, Context
+from services.geography import distance_m
 from services.identity import persons_with, roles_of
 from texts import problem_screens
 from texts.actions import Do
@@ -76,12 +77,13 @@ async def ticket(context: Context, problem: Problem, view: str) -> Screen:
         "state": state_word(problem),
         "level": Key(f"level.{problem.level}"),
         "urgent": Key("ticket.urgent") if problem.sla == "P1" and in_work else None,
-        "place": problem.place_name, "detail": problem.place_detail if view != STREET else "",
+        "place": problem.place_name, "detail": problem.place_detail if view != STREET else "", "near": near(context, problem),
         "grid": context.ground.grid_name(problem.grid_code),
         "text": problem.text if view != STREET else problem.text_public,
-        "reporter": Key("ticket.anonymous") if problem.anonymous else reporter.display_name if reporter else None,
+        "reporter": _reporter(problem, reporter) if view != STREET else None,
         "phone": reporter.phone if reporter else None,
-        "contact_due": problem.contact_due if in_work and problem.first_contact_at is None else None,
+        "line": Key("ticket.line") if view != STREET and reachable(problem) else None,
+        "contact_due": problem.contact_due if in_work and problem.first_contact_at is None and reachable(problem) else None,
         "resolve_due": problem.resolve_due if in_work else None,
         "provisional": provisional(context, problem.contact_due, problem.resolve_due) if in_work else None,
         "handler": handler.display_name if handler else None,
@@ -90,6 +92,30 @@ async def ticket(context: Context, problem: Problem, view: str) -> Screen:
     }  # fmt: skip
     pictures = await media.of(context, subject(problem)) if view != STREET else ()
     return problem_screens.ticket(problem.id, values, _events(problem, _VIEWS[view]), pictures)
+
+
+def _reporter(problem: Problem, reporter: Person | None) -> Value:
+    if problem.anonymous:
+        return Key("ticket.anonymous" if problem.token_id else "ticket.anonymous_gone")
+    return reporter.display_name if reporter else Key("ticket.reporter_left")
+
+
+def reachable(problem: Problem) -> bool:
+    """Whether there still is a reporter to speak with: one who stepped back from an urgent problem has left no way."""
+    return problem.reporter_id is not None or problem.token_id is not None
+
+
+def near(context: Context, problem: Problem) -> Key | None:
+    """Where a shared location without a name is: the nearest known place, how far it is in metres, and the point (domain.md §1)."""
+    if problem.place_name or problem.lat is None or problem.lon is None:
+        return None
+    lat, lon = problem.lat, problem.lon
+    point: dict[str, Value] = {"lat": f"{lat:.4f}", "lon": f"{lon:.4f}"}
+    far = {place.name: distance_m(lat, lon, place.lat, place.lon) for place in context.ground.places.values()}
+    if not far:
+        return Key("ticket.point", point)
+    nearest = min(far, key=lambda name: far[name])
+    return Key("ticket.near", {"place": nearest, "metres": round(far[nearest]), **point})
 
 
 def _events(problem: Problem, relations: Iterable[str]) -> list[str]:
@@ -162,12 +188,13 @@ async def announce(context: Context, problem: Problem) -> None:
 async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[str], *, urgent: bool = False) -> None:
     """Post the ticket to each of these persons once, as their roles let them see it."""
     for person_id in dict.fromkeys(person_ids):
-        view = await _view_of(context, problem, person_id)
+        view = await view_of(context, problem, person_id)
         shown = await ticket(context, problem, view)
         await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent)
 
 
-async def _view_of(context: Context, problem: Problem, person_id: str) -> str:
+async def view_of(context: Context, problem: Problem, person_id: str) -> str:
+    """Which kind of viewer a person is: LEADER, COORDINATOR or STREET."""
     roles = {grant.role for grant in await roles_of(context.session, person_id, context.now)}
     if roles & {"coordinator", "community_clerk", "community_secretary"}:
         return COORDINATOR
@@ -209,6 +236,26 @@ async def tell_supporters(context: Context, problem: Problem, shown: Screen) -> 
     for child in await merged_children(context, problem):
         if child.token_id is not None and child.token_id != problem.token_id:
             await post.to_token(context, child.token_id, shown, subject=subject(child))
+
+
+async def is_supporter(context: Context, problem: Problem) -> bool:
+    """Whether the actor has the same problem."""
+    if context.actor.id is None:
+        return False
+    return await context.session.get(ProblemSupporter, (problem.id, context.actor.id)) is not None
+
+
+async def add_words(context: Context, problem: Problem, text: str) -> None:
+    """Keep what a supporter says of the problem, and give it to the handlers in private; the reporter does not see it."""
+    text = text.strip()
+    if not text:
+        return
+    person = context.actor.person
+    context.session.add(ProblemMessage(problem_id=problem.id, direction="supporter", body=text, author_id=context.actor.id, at=context.now))
+    writer = person.display_name if person else ""
+    values: dict[str, Value] = {"code": problem.code, "category": category(problem), "text": text, "writer": writer}
+    told = Screen("supporter.told_handler", values, ((Button("button.show", Do.show(problem.id)),),))
+    await tell_handlers(context, problem, told, urgent=problem.sla == "P1")
 
 
 async def merged_children(context: Context, problem: Problem) -> list[Problem]:

@@ -36,6 +36,7 @@ __all__ = [
 CONFIDENT = 0.6
 DUPLICATE = 0.5
 _ALIKE_THING = 0.2
+_SIDES = 2
 
 _MOST_GUESSES = 3
 _FAINTEST_GUESS = 0.15
@@ -123,19 +124,27 @@ def similarity(first: str, second: str) -> float:
 def same_matter(first: str, second: str, same_place: bool = False) -> bool:
     """Tell whether two reports of one category and one grid look like the same matter (domain.md §1, near-duplicate).
 
-    Different buildings, units, doors or sides are different matters, and so are different things (a swing, a slide).
-    Otherwise the texts, without places and filler words, must be alike by half of their pairs of characters; by less
-    where both name the same thing, and by least where both are about one place (`same_place`).
+    Different buildings, units, doors, floors, numbered things or sides are different matters, and so are different
+    things of one kind (a swing, a slide). Otherwise the texts, without places and filler words, must be alike by half of
+    their pairs of characters; by less where both name the same thing. About one place (`same_place`) it is enough that
+    they name the same thing, or one names none.
     """
     words = lexicon()
     folded = (_fold(first, words), _fold(second, words))
-    one, other = (_marks(text, words) for text in folded)
-    if any(mine and theirs and not mine & theirs for mine, theirs in zip(one, other, strict=True)):
+    spots = [places.spots(text) for text in folded]
+    if any(mine and theirs and not mine & theirs for mine, theirs in zip(*spots, strict=True)):
         return False
-    if same_place:
+    sides = [places.parts(text)[_SIDES] for text in folded]
+    if all(sides) and sides[0] != sides[1]:
+        return False
+    things = [_things(text, words) for text in folded]
+    shared = things[0].keys() & things[1].keys()
+    if any(not things[0][facet] & things[1][facet] for facet in shared):
+        return False
+    if same_place and (shared or not all(things)):
         return True
     alike = _dice(*(words.filler.sub(" ", places.without_places(text)) for text in folded))
-    return alike >= (_ALIKE_THING if one[-1] & other[-1] else DUPLICATE)
+    return alike >= (_ALIKE_THING if shared or same_place else DUPLICATE)
 
 
 def categories() -> Mapping[str, Category]:
@@ -355,10 +364,12 @@ def _around(one: Span, other: Span) -> Span:
 # ---- near-duplicates ------------------------------------------------------------------------------------------------
 
 
-def _marks(folded: str, words: Lexicon) -> tuple[frozenset[str], ...]:
-    """Return what tells one matter from another: buildings, units, doors and sides as said, and last the things."""
-    things = frozenset(str(at) for at, thing in enumerate(words.objects) if thing.search(folded))
-    return (places.building_numbers(folded), *places.parts(folded), things)
+def _things(folded: str, words: Lexicon) -> dict[str, frozenset[int]]:
+    """Return the things a report is about, by their facet."""
+    found = {
+        facet: frozenset(at for at, thing in enumerate(things) if thing.search(folded)) for facet, things in words.facets.items()
+    }
+    return {facet: things for facet, things in found.items() if things}
 
 
 def _dice(first: str, second: str) -> float:

@@ -1,6 +1,7 @@
 """The whole application on the fake Bot API over real HTTP: the demo community, people bound by real one-time links, groups by command.
 
-`leader = await town.person("ST04")`; `await leader.says("待办")` gives the bot's new messages there once everything it caused is over. In groups privacy mode decides what the bot hears: commands, replies to the bot, and service messages.
+`leader = await town.person("ST04")`; `await leader.says("待办")` gives the bot's new messages there once everything it caused is over.
+In groups privacy mode decides what the bot hears: commands, replies to the bot, and service messages.
 """
 
 from __future__ import annotations

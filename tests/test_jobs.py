@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 from apscheduler.triggers.cron import CronTrigger
+
 from scheduler.jobs import JOBS
 from services import checkins, claims
 

@@ -142,7 +142,7 @@ class Talker:
                 self.waiting = False
                 return False
             await asyncio.sleep(0.01)
-        while not done:  # the same id again, which changes nothing
+        while not done and time.monotonic() < end:  # the same id again, which changes nothing
             _, done = await self._sent(frame)
         self.waiting, self._bot = False, await self._said()
         return True
@@ -157,7 +157,7 @@ class Talker:
             socket = await self._connected()
             await socket.send_json(frame)
             while True:
-                answer = await socket.receive_json(timeout=10)
+                answer = await socket.receive_json(timeout=PATIENCE / 4)
                 if answer.get("id") == frame["id"] and answer["type"] in ("ack", "done"):
                     acknowledged = True
                     if answer["type"] == "done":
@@ -252,7 +252,10 @@ async def _damage(folder: Path, ledger: Ledger, lives: int) -> Damage:
     ]
     doubled = [f"{word} is {count} problems" for word, count in problems.items() if count > 1]
     doubled += [f"{word} was said once and stands {count} times" for word, count in own.items() if count > 1]
-    again = [f"{text!r} stands {count} times in {chat}" for (chat, _, text), count in told.items() if count > 1 and _marks(text)]
+    # A card quotes its report, a receipt its code; what names both is about somebody else's report and may be said again.
+    again = [
+        f"{text!r} stands {count} times in {chat}" for (chat, _, text), count in told.items() if count > 1 and bool(_marks(text)) != ("WT-" in text)
+    ]
     return Damage(lost, doubled, again, ledger, lives, integrity)
 
 

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import sqlalchemy as sa
+from world import HASH, KEYS
+
 from bot.operations import conversation_map, examine, lives_document, load_community, one_time_link
 from bot.settings import Settings
 from handlers import root
 from models import Community, OutboxMessage, Person
 from models.database import Database
-from world import HASH, KEYS
 
 ROOT = Path(__file__).parent.parent
 

@@ -3,8 +3,9 @@
 import io
 
 import pytest
-from models import Draft, Problem, ProblemSupporter
 from PIL import Image
+
+from models import Draft, Problem, ProblemSupporter
 from services.workdays import local
 
 RUBBLE = "4幢后面有人倒建筑垃圾,堆了半人高"

@@ -1,6 +1,7 @@
 """What people tripped over in reporting, each once."""
 
 import pytest
+
 from models import Problem
 
 

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 import structlog
-from fake_telegram import Fault
+from fake_telegram import FakeTelegram, Fault
 from faults import until
 from sqlmodel import col
-from telegram_world import picture, prepared, prepared_url, telegram_world, town
+from telegram_world import picture, prepared, prepared_url, soon, telegram_world, town
 
 from bot.main import set_up_logging
+from bot.platforms.telegram import TelegramPlatform
 from models import OutboxMessage
 from services import intake
 
@@ -203,3 +204,22 @@ async def test_no_name_phone_word_or_secret_is_logged(prepared_url, tmp_path, ca
     ):  # fmt: skip
         assert secret not in logged, [line for line in logged.splitlines() if secret in line][:3]
 
+
+
+async def test_a_refusal_after_a_late_start_is_not_the_end():
+    """The service runs already when Telegram answers at last: there is nobody to hear of a refusal, so it is tried again."""
+
+    async def receive(arrival):
+        raise AssertionError("nothing was sent")
+
+    async with FakeTelegram() as telegram:
+        telegram.fail("getMe", Fault.reset())
+        telegram.fail("setWebhook", Fault.refuse("Bad Request: bad webhook: Failed to resolve host"))
+        address = f"{telegram.base_url}/hook"
+        platform = TelegramPlatform(
+            telegram.token, telegram.base_url, webhook_url=address, webhook_secret="s", start_seconds=0.0, sleep=soon
+        )
+        await platform.start(receive)
+        await telegram.until(lambda: telegram.webhook)
+        assert len(telegram.called("setWebhook")) == 2
+        await platform.stop()

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from texts.commands import command_menu
 from texts.render import LANGUAGES, Capabilities, catalogue, holes, render, text
 from texts.screen import Button, Key, Screen
@@ -62,9 +63,18 @@ def test_no_chinese_literal_in_the_rules(room):
 def test_every_key_that_the_code_names_exists():
     """Strings that look like a key and are given to screen(), Screen(), Key(), Button() or Refusal()."""
     missing = []
-    for path in [*(ROOT / "handlers").glob("*.py"), *(ROOT / "services").glob("*.py"), *(ROOT / "texts").glob("*.py"), *(ROOT / "bot").glob("*.py")]:
+    for path in [
+        *(ROOT / "handlers").glob("*.py"),
+        *(ROOT / "services").glob("*.py"),
+        *(ROOT / "texts").glob("*.py"),
+        *(ROOT / "bot").glob("*.py"),
+    ]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("screen", "Screen", "Key", "Button", "Refusal"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("screen", "Screen", "Key", "Button", "Refusal")
+            ):
                 first = node.args[0] if node.args else None
                 if isinstance(first, ast.Constant) and isinstance(first.value, str) and first.value not in catalogue("zh_CN"):
                     missing.append((path.name, node.lineno, first.value))
@@ -78,7 +88,11 @@ def test_a_line_whose_holes_are_all_empty_is_left_out():
 
 
 def test_without_buttons_a_screen_becomes_a_numbered_menu():
-    screen = Screen("report.same", {"code": "WT", "state": "s", "place": "p", "text": "t"}, ((Button("report.same_yes", "same:a:b"), Button("report.same_no", "different:a")),))
+    screen = Screen(
+        "report.same",
+        {"code": "WT", "state": "s", "place": "p", "text": "t"},
+        ((Button("report.same_yes", "same:a:b"), Button("report.same_no", "different:a")),),
+    )
     plain = render(screen, "zh_CN", Capabilities(buttons=False))
     assert plain.buttons == ()
     assert "1. 同一件" in plain.text
@@ -92,7 +106,12 @@ def test_user_text_cannot_turn_the_line_around():
 
 
 def test_a_screen_survives_the_outbox():
-    screen = Screen("ticket.card", {"a": Key("category.B03"), "n": 3, "none": None, "l": ("x", Key("category.A01"))}, ((Button(Key("report.name", {"name": "n"}), "claim:1"),),), ("m1",))
+    screen = Screen(
+        "ticket.card",
+        {"a": Key("category.B03"), "n": 3, "none": None, "l": ("x", Key("category.A01"))},
+        ((Button(Key("report.name", {"name": "n"}), "claim:1"),),),
+        ("m1",),
+    )
     assert Screen.from_json(screen.to_json()).to_json() == screen.to_json()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+
 from bot.main import Application
 from bot.platforms.memory import MemoryPlatform, Shown
 from bot.settings import Settings

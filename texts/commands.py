@@ -11,6 +11,4 @@ MENU = ("bao", "jindu", "diandan", "tasks", "mytasks", "todo", "help")
 def command_menu() -> dict[str, list[tuple[str, str]]]:
     """For each language the commands shown to people: (name without the slash, description of at most 256 characters)."""
     known = commands()
-    return {
-        language: [(name, text(f"command.{name}", {}, language)) for name in MENU if name in known] for language in LANGUAGES
-    }
+    return {language: [(name, text(f"command.{name}", {}, language)) for name in MENU if name in known] for language in LANGUAGES}

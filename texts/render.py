@@ -91,9 +91,7 @@ def render(screen: Screen, language: str, capabilities: Capabilities) -> Rendere
     Raises KeyError for an unknown catalogue key or a hole without a value: both are faults of the code.
     """
     body = text(screen.key, screen.values, language)
-    shown = tuple(
-        tuple(RenderedButton(_label(button, language), button.action, button.start) for button in row) for row in screen.buttons
-    )
+    shown = tuple(tuple(RenderedButton(_label(button, language), button.action, button.start) for button in row) for row in screen.buttons)
     menu = tuple((button.label, button.action) for row in shown for button in row if button.action)
     if not capabilities.buttons:
         if menu:

@@ -46,7 +46,11 @@ def _outside(data: Mapping[str, Any], community: str) -> Key | None:
 
 def place_kept(data: Mapping[str, Any], grid: str, community: str) -> Screen:
     """A location came first: where it is; what is it about?"""
-    values = {"place": data.get("place") or Key("report.shared_point"), "grid": grid or Key("report.no_grid"), "outside": _outside(data, community)}
+    values = {
+        "place": data.get("place") or Key("report.shared_point"),
+        "grid": grid or Key("report.no_grid"),
+        "outside": _outside(data, community),
+    }
     return Screen("report.place_kept", values)
 
 
@@ -69,7 +73,11 @@ def choose_in_group(draft_id: str, codes: Sequence[str]) -> Screen:
 
 def choose_place(draft_id: str, places: Sequence[tuple[str, str]]) -> Screen:
     """Several places have that name or number: which one? `places`: (id, name)."""
-    return Screen("report.which_place", {}, rows(Button(Key("report.name", {"name": name}), Do.pick_place(draft_id, number)) for number, name in places))
+    return Screen(
+        "report.which_place",
+        {},
+        rows(Button(Key("report.name", {"name": name}), Do.pick_place(draft_id, number)) for number, name in places),
+    )
 
 
 def ask_where(data: Mapping[str, Any]) -> Screen:
@@ -91,7 +99,10 @@ def receipt(values: Mapping[str, Any], problem_id: str, sla: str, category: str,
     """The receipt (domain.md §11 回执); a P1 one begins with safety and numbers, and can be called a false alarm."""
     if sla == "P1":
         button = Button("report.false_alarm", Do.false_alarm(problem_id))
-        known = {"safety": Key(f"safety.{category}" if category in SAFETY else "safety.other"), "where": None if located else Key("urgent.where")}
+        known = {
+            "safety": Key(f"safety.{category}" if category in SAFETY else "safety.other"),
+            "where": None if located else Key("urgent.where"),
+        }
         return Screen("report.receipt_urgent", {**values, **known}, ((button,),), ask_location=not located)
     return screen("report.receipt_anonymous" if anonymous else "report.receipt", **values)
 

@@ -33,7 +33,7 @@ class Intent:
         for pattern in self.patterns:
             if found := pattern.fullmatch(said):
                 slots = {name: (value or "").strip() for name, value in found.groupdict().items()}
-                return {name: "" for name in self.slots} | slots
+                return dict.fromkeys(self.slots, "") | slots
         return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.events import ChatRef, Event, FileRef, Joined, Left, Location, Photo, Press, Scan, Sender, Sticker, Text, Voice
+from bot.events import ChatRef, Edited, Event, FileRef, Joined, Left, Location, Moved, Photo, Press, Scan, Sender, Sticker, Text, Voice
 from bot.platforms.base import CAPABILITIES, Arrival, Media, MessageGone, Receive, Refused
 from texts.render import Capabilities, Rendered
 
@@ -48,7 +48,7 @@ class MemoryPlatform:
         """The event in an update; "boom" raises nothing and is nothing."""
         kinds: dict[str, Callable[..., Event]] = {
             "text": Text, "press": Press, "photo": Photo, "voice": Voice, "location": Location, "sticker": Sticker, "scan": Scan,
-            "joined": Joined, "left": Left,
+            "joined": Joined, "left": Left, "edited": Edited, "moved": Moved,
         }  # fmt: skip
         if not isinstance(raw, dict) or raw.get("kind") not in kinds:
             return None
