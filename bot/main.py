@@ -134,7 +134,7 @@ class Application:
         """Let the platform listen; one process at a time polls, so that two never take each other's updates."""
         receive = partial(self._receive, *key)
         if getattr(platform, "polls", False):
-            while not await self.leases.hold(_poll_lease(key)):
+            while not await self.leases.hold(_poll_lease(key)):  # noqa: ASYNC110 (another process lets go of it)
                 await asyncio.sleep(2.0)
             self._tasks.append(asyncio.create_task(self._keep_lease(_poll_lease(key)), name="lease"))
         try:

@@ -524,7 +524,8 @@ _LATER: Any = object()
 
 def _heads() -> Any:
     """The first open row of every lane that may be taken. The states stand in it as the index on open rows says them."""
-    other, now = _INBOX.alias("earlier"), sa.bindparam("now", type_=sa.Float)
+    other = _INBOX.alias("earlier")
+    now, fetching = sa.bindparam("now", type_=sa.Float), sa.bindparam("fetching", expanding=True)
     return (
         sa.select(_INBOX.c.id, _INBOX.c.attempts)
         .where(
@@ -532,7 +533,7 @@ def _heads() -> Any:
             ~sa.exists().where(other.c.lane == _INBOX.c.lane, other.c.id < _INBOX.c.id, sa.text("earlier.state IN ('pending','working')")),
             sa.or_(
                 sa.and_(_INBOX.c.state == "pending", _INBOX.c.not_before <= now),
-                sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now, _INBOX.c.id.not_in(sa.bindparam("fetching", expanding=True))),
+                sa.and_(_INBOX.c.state == "working", _INBOX.c.lease_until < now, _INBOX.c.id.not_in(fetching)),
             ),
         )
         .order_by(_INBOX.c.id)

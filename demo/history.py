@@ -34,6 +34,19 @@ ESCALATION = time(17, 35)
 STREET_AT, SUSPENDED_AT, REVIEW_AT = time(9, 30), time(10), time(9)
 RESOLVED_AT, REOPENED_AT = time(16), time(18)
 BY_STAFF = ("offline", "phone")
+# The record has no words for a result: what was done, as generally as the group of the category allows (domain.md §2).
+RESULTS = {
+    "A": "已到现场处理完毕，安全隐患已经排除",
+    "B": "已到现场处理完毕，周边环境已经清理",
+    "C": "已与物业核实情况，处理意见已经答复",
+    "D": "已上门了解情况，与双方协调处理完毕",
+    "E": "已到现场处理完毕，设施已经恢复使用",
+    "F": "已到现场处理完毕，停放秩序已经恢复",
+    "G": "已到现场处理完毕，并要求保持整改",
+    "H": "已了解情况并协助办理，结果已经答复",
+    "I": "已了解情况，意见已经采纳或者答复",
+    "J": "已了解情况，处理意见已经答复",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,8 @@ def _work(problem: Mapping[str, Any], calendar: Calendar, recorded_at: datetime)
             asked_again = datetime.combine(results[number - 1].date(), REOPENED_AT, ZONE)
             steps.append(_reopening(asked_again, number))
         unanswered = {"rating": None, "solved": None, "rated_at": None}
-        steps.append(Step(result, "resolve", "leader", {"resolved_at": result, **unanswered}))
+        said = RESULTS[problem["category"][0]]
+        steps.append(Step(result, "resolve", "leader", {"resolved_at": result, "result": said, **unanswered}))
     return steps
 
 

@@ -54,7 +54,8 @@ def arrived(arrival: Arrival) -> Reply:
     """What the claimer is told; a code that is wrong may be tried again."""
     task, record = arrival.task, arrival.record
     if record.verdict == "REJECTED" and record.method == "code":
-        return Ask(CheckIn.proof, screen("check_in.wrong_code", number=task.short_no, left=arrival.tries_left))
+        key = "check_in.wrong_code" if arrival.tries_left else "check_in.no_tries"
+        return Ask(CheckIn.proof, Screen(key, {"number": task.short_no, "left": arrival.tries_left}, ask_location=True))
     if record.verdict == "REJECTED":
         return Ask(
             CheckIn.proof,
@@ -146,7 +147,8 @@ async def sign_in_for(message: Text, context: Context, task: str, name: str) -> 
 @router.message(Phrase("proxy_out"))
 async def sign_out_for(message: Text, context: Context, task: str, name: str) -> Reply:
     left = await checkins.check_out(context, task, name)
-    return Say(screen("check_out.proxy_done", name=name, number=left.task.short_no, hours=left.claim.hours))
+    verify = [Button("verify.press", Do.verify(left.claim.id))]
+    return Say(screen("check_out.proxy_done", verify, name=name, number=left.task.short_no, hours=left.claim.hours))
 
 
 @router.press(Do.approve_check_in, where="private")

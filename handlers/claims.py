@@ -1,25 +1,50 @@
-"""Claiming and leaving a task, in the group or in private; hours verified; the two ratings.
+"""Claiming and leaving a task, in the group or in private; who did not come; hours verified; the two ratings.
 
-member: [接单] or 接单 31            bot: in the group a short word, in private the address and [签到] [退单]
+member: [接单] or 接单 31            bot: in the group only the card changes, in private the address and [签到] [退单]
 member: 退单 31 原因                  bot: out; the freed place is offered to the first of the queue: [接受] [放弃]
+member: 说明 31 原因                  bot: to the leader and the coordinators: [认可] [不认可]
 leader: 核验 31, 核验 31 何晚晴         bot: a button for each; then the ratings: the resident's, and 评单 31 5
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from bot.events import Do, Press, Text
-from bot.router import Phrase, Reply, Router, Say, Toast
+from bot.router import Ask, End, F, Phrase, Reply, Router, Say, Silence, State, Steps, Toast
 from services import claims, verifying
 from services.claims import Claimed, Withdrawal
-from services.context import Context
-from texts.screen import Button, screen
+from services.context import Context, Refusal
+from services.drafts import keep, kept
+from texts.screen import Button, Screen, screen
+from texts.utterances import recognise
 from texts.work_screens import entry
 
 router = Router("claims")
+ABSENCE = "absence"
+ANSWER = F.text.func(lambda said: recognise(said) is None)
+
+
+class Absence(Steps):
+    """Why somebody did not come."""
+
+    reason = State()
 
 
 def _for_everybody(claimed: Claimed) -> str:
     return "claim.group." + ("active" if claimed.claim.state == "ACTIVE" else "waiting") + ("" if claimed.told else "_open")
+
+
+async def _quietly(context: Context, number: str, work: Awaitable[Claimed | Withdrawal]) -> Reply:
+    """In a group the card changes and nothing is said: the answer, also a no, goes to the person, or a link where there is no private chat."""
+    try:
+        done = await work
+    except Refusal as refused:
+        told = await claims.whisper(context, Screen(refused.key, refused.values))
+    else:
+        told = done.told if isinstance(done, Claimed) else await claims.whisper(context, _farewell(done))
+    link = [Button("button.private_chat", start=entry(number))]
+    return Silence() if told else Say(screen("claim.group.open", link, number=number))
 
 
 @router.message(Phrase("claim"), where="private")
@@ -30,9 +55,7 @@ async def take(message: Text, context: Context, task: str) -> Reply:
 
 @router.message(Phrase("claim"), where="group")
 async def take_in_group(message: Text, context: Context, task: str) -> Reply:
-    claimed = await claims.claim(context, task)
-    link = [] if claimed.told else [Button("button.private_chat", start=entry(str(claimed.task.short_no)))]
-    return Say(screen(_for_everybody(claimed), link, **claimed.values))
+    return await _quietly(context, task, claims.claim(context, task))
 
 
 @router.press(Do.claim)
@@ -44,29 +67,70 @@ async def take_pressed(press: Press, context: Context, task: str) -> Reply:
     return Toast(screen(_for_everybody(claimed), link, **claimed.values))
 
 
-@router.message(Phrase("withdraw_claim"), where="any")
+@router.message(Phrase("withdraw_claim"), where="private")
 async def leave(message: Text, context: Context, task: str, reason: str) -> Reply:
-    done = await (claims.withdraw(context, task, reason) if reason else claims.ask_withdrawal(context, task))
-    return _left(context, done)
+    return Say(_farewell(await _leave(context, task, reason)))
 
 
-@router.press(Do.withdraw_claim)
+@router.message(Phrase("withdraw_claim"), where="group")
+async def leave_in_group(message: Text, context: Context, task: str, reason: str) -> Reply:
+    return await _quietly(context, task, _leave(context, task, reason))
+
+
+async def _leave(context: Context, task: str, reason: str) -> Withdrawal:
+    return await (claims.withdraw(context, task, reason) if reason else claims.ask_withdrawal(context, task))
+
+
+@router.press(Do.withdraw_claim, where="private")
 async def leave_pressed(press: Press, context: Context, task: str) -> Reply:
-    return _left(context, await claims.ask_withdrawal(context, task))
+    done = await claims.ask_withdrawal(context, task)
+    return Say(_farewell(done), clear=done.ask is None)
 
 
-@router.press(Do.confirm_withdraw)
+@router.press(Do.confirm_withdraw, where="private")
 async def leave_with_reason(press: Press, context: Context, task: str, reason: str) -> Reply:
-    return _left(context, await claims.withdraw(context, task, "", reason))
+    return Say(_farewell(await claims.withdraw(context, task, "", reason)), clear=True)
 
 
-def _left(context: Context, done: Withdrawal) -> Reply:
+def _farewell(done: Withdrawal) -> Screen:
+    """The question why, or what the one who left is told: also whether it counts."""
     if done.ask is not None:
-        return Say(done.ask)
-    if not context.private:
-        return Say(screen("claim.group.left", number=done.task.short_no))
+        return done.ask
     key = "claim.left" if not done.late else "claim.left_excused" if done.excused else "claim.left_late"
-    return Say(screen(key, number=done.task.short_no), clear=True)
+    return screen(key, number=done.task.short_no)
+
+
+@router.message(Phrase("explain_absence"), to=Absence.reason)
+async def explain(message: Text, context: Context, task: str, reason: str) -> Reply:
+    return await _passed_on(context, task, reason) if reason else await _ask_why(context, task)
+
+
+@router.press(Do.explain_absence, to=Absence.reason, where="private")
+async def ask_absence(press: Press, context: Context, task: str) -> Reply:
+    return await _ask_why(context, task)
+
+
+async def _ask_why(context: Context, number: str) -> Reply:
+    task, _ = await verifying.to_explain(context, number)
+    keep(context, ABSENCE, task=task.id)
+    return Ask(Absence.reason, screen("claim.explain_why", number=task.short_no))
+
+
+@router.message(Absence.reason, ANSWER)
+async def take_explanation(message: Text, context: Context) -> Reply:
+    return await _passed_on(context, kept(context, ABSENCE).get("task", ""), message.text)
+
+
+async def _passed_on(context: Context, number: str, reason: str) -> Reply:
+    task = await verifying.explain(context, number, reason)
+    return End(screen("claim.explain_done", number=task.short_no))
+
+
+@router.press(Do.excuse, where="private")
+async def decide_absence(press: Press, context: Context, claim: str, answer: str) -> Reply:
+    done = await verifying.decide_absence(context, claim, answer)
+    key = "claim.excuse_done" if done.claim.state == "EXCUSED" else "claim.excuse_refused"
+    return Say(screen(key, number=done.task.short_no, name=done.name), clear=True)
 
 
 @router.press(Do.accept_offer, where="private")

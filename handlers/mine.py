@@ -9,15 +9,23 @@ resident: 申诉 WT-… 理由                          bot: with the secretary
 
 from __future__ import annotations
 
-from bot.events import Press, Text
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot.events import Event, Press, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, State, Steps
-from services import Context, mine, problems, ratings
+from handlers.relay import Talk
+from services import Context, mine, problems, ratings, relay, tickets
 from services.dialogs import Answer
+from services.intake import Problem
 from texts.actions import Do
 from texts.answers import meaning
 from texts.screen import Key, Screen, screen
+from texts.utterances import normalise
 
 router = Router("mine")
+loose = Router("mine.loose")
+router.include(loose)
 
 
 class Appeal(Steps):
@@ -29,13 +37,15 @@ class Appeal(Steps):
 # -- looking
 @router.message(Phrase("progress"))
 async def list_mine(message: Text, context: Context) -> Reply:
-    return Say(await mine.overview(context))
+    listed = await mine.overview(context)
+    return Say(listed.screen, subject=listed.subject)
 
 
 @router.press(Do.progress)
 @router.press(Do.my_problems)
 async def list_mine_pressed(press: Press, context: Context) -> Reply:
-    return Say(await mine.overview(context))
+    listed = await mine.overview(context)
+    return Say(listed.screen, subject=listed.subject)
 
 
 @router.message(Phrase("progress_code"))
@@ -45,23 +55,33 @@ async def show_one(message: Text, context: Context, code: str) -> Reply:
 
 
 # -- rating
-@router.press(Do.rate)
+def rated(context: Context, problem: Problem, shown: Screen, **options: Any) -> Reply:
+    """What comes after an answer; one that reopens the problem waits for what is still wrong."""
+    subject = tickets.subject(problem)
+    if relay.listen(context, problem):
+        return Ask(Talk.text, shown, subject=subject, **options)
+    return Say(shown, subject=subject, **options)
+
+
+@router.press(Do.rate, to=Talk.text)
 async def take_grade(press: Press, context: Context, problem: str, grade: str) -> Reply:
-    return Say(await ratings.rate(context, await problems.get(context, problem), grade), edit=True)
+    found = await problems.get(context, problem)
+    return rated(context, found, await ratings.rate(context, found, grade), edit=True)
 
 
-@router.press(Do.solved)
+@router.press(Do.solved, to=Talk.text)
 async def take_solved(press: Press, context: Context, problem: str, answer: str) -> Reply:
-    return Say(await ratings.say_solved(context, await problems.get(context, problem), answer == "yes"), edit=True)
+    found = await problems.get(context, problem)
+    return rated(context, found, await ratings.say_solved(context, found, answer == "yes"), edit=True)
 
 
-@router.message(Phrase("rate"))
+@router.message(Phrase("rate"), to=Talk.text)
 async def take_written_grade(message: Text, context: Context, code: str, grade: str, reason: str) -> Reply:
     found = await problems.find(context, code, lock=True)
-    return Say(await ratings.rate(context, found, meaning("grade", grade) or "", reason, spoken=True))
+    return rated(context, found, await ratings.rate(context, found, meaning("grade", grade) or "", reason, spoken=True))
 
 
-@router.message(Phrase("rate_last"))
+@router.message(Phrase("rate_last"), to=Talk.text)
 async def take_bare_grade(message: Text, context: Context, grade: str) -> Reply:
     name = meaning("grade", grade) or ""
     found = await mine.meant(
@@ -71,50 +91,79 @@ async def take_bare_grade(message: Text, context: Context, grade: str) -> Reply:
         screen("rating.which", grade=Key(f"grade.{name}")),
         lambda one: Do.rate(one, name),
     )
-    return Say(found if isinstance(found, Screen) else await ratings.rate(context, found, name, spoken=True))
+    return Say(found) if isinstance(found, Screen) else rated(context, found, await ratings.rate(context, found, name, spoken=True))
 
 
-@router.message(Phrase("solved_code"))
+@router.message(Phrase("solved_code"), to=Talk.text)
 async def take_written_solved(message: Text, context: Context, code: str, answer: str) -> Reply:
     found = await problems.find(context, code, lock=True)
-    return Say(await ratings.say_solved(context, found, meaning("solved", answer) == "yes", spoken=True))
+    return rated(context, found, await ratings.say_solved(context, found, meaning("solved", answer) == "yes", spoken=True))
 
 
-@router.message(Phrase("solved_last"))
+@router.message(Phrase("solved_last"), to=Talk.text)
 async def take_bare_solved(message: Text, context: Context, answer: str) -> Reply:
     name = meaning("solved", answer) or "no"
     found = await mine.meant(context, ("RESOLVED",), "rate.none_waiting", screen("rating.which_solved"), lambda one: Do.solved(one, name))
-    return Say(found if isinstance(found, Screen) else await ratings.say_solved(context, found, name == "yes", spoken=True))
+    if isinstance(found, Screen):
+        return Say(found)
+    return rated(context, found, await ratings.say_solved(context, found, name == "yes", spoken=True))
+
+
+@loose.middleware
+async def only_while_one_waits(
+    call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
+) -> Reply | None:
+    """Everyday words are a rating only while exactly one result waits for it."""
+    if not isinstance(event, Text) or Phrase("rate_loosely")(event, normalise(event.text)) is None:
+        return None
+    waiting = await ratings.own(data["context"], ("RESOLVED",))
+    if len(waiting) != 1:
+        return None
+    data["context"].facts["waiting"] = waiting[0]
+    return await call(event, data)
+
+
+@loose.message(Phrase("rate_loosely"), to=Talk.text)
+async def take_everyday_words(message: Text, context: Context, loose: str) -> Reply:
+    found, grade = context.facts["waiting"], meaning("grade", loose)
+    if grade:
+        return rated(context, found, await ratings.rate(context, found, grade, spoken=True))
+    return rated(context, found, await ratings.say_solved(context, found, meaning("solved", loose) == "yes", spoken=True))
 
 
 # -- taking back
 @router.message(Phrase("withdraw"))
 async def withdraw(message: Text, context: Context, code: str) -> Reply:
-    return Say(await mine.withdraw(context, await problems.find(context, code, lock=True)))
+    return await take_back(context, await problems.find(context, code, lock=True), mine.withdraw)
 
 
 @router.press(Do.withdraw)
 async def withdraw_pressed(press: Press, context: Context, problem: str) -> Reply:
-    return Say(await mine.withdraw(context, await problems.get(context, problem)), clear=True)
+    return await take_back(context, await problems.get(context, problem), mine.withdraw, clear=True)
 
 
 @router.message(Phrase("withdraw_last"))
 async def withdraw_last(message: Text, context: Context) -> Reply:
     found = await mine.meant(context, mine.EARLY, "withdraw.none", screen("withdraw.which"), Do.withdraw)
-    return Say(found if isinstance(found, Screen) else await mine.withdraw(context, found))
+    return Say(found) if isinstance(found, Screen) else await take_back(context, found, mine.withdraw)
 
 
 @router.message(Phrase("false_alarm"))
 async def call_off(message: Text, context: Context, code: str) -> Reply:
     if code:
-        return Say(await mine.false_alarm(context, await problems.find(context, code, lock=True)))
+        return await take_back(context, await problems.find(context, code, lock=True), mine.false_alarm)
     found = await mine.meant(context, mine.UNDER_WAY, "false_alarm.none", screen("false_alarm.which"), Do.false_alarm, urgent=True)
-    return Say(found if isinstance(found, Screen) else await mine.false_alarm(context, found))
+    return Say(found) if isinstance(found, Screen) else await take_back(context, found, mine.false_alarm)
 
 
 @router.press(Do.false_alarm)
 async def call_off_pressed(press: Press, context: Context, problem: str) -> Reply:
-    return Say(await mine.false_alarm(context, await problems.get(context, problem)), clear=True)
+    return await take_back(context, await problems.get(context, problem), mine.false_alarm, clear=True)
+
+
+async def take_back(context: Context, problem: Problem, how: Callable[[Context, Problem], Awaitable[Screen]], **options: Any) -> Reply:
+    """Withdraw it or call it off."""
+    return Say(await how(context, problem), subject=tickets.subject(problem), **options)
 
 
 # -- appealing
@@ -130,8 +179,11 @@ async def ask_appeal(press: Press, context: Context, problem: str) -> Reply:
 
 @router.message(Appeal.reason)
 async def take_appeal(message: Text, context: Context) -> Reply:
-    return End((await mine.appeal_because(context, message.text)).screen)
+    answer = await mine.appeal_because(context, message.text)
+    return End(answer.screen, subject=answer.subject)
 
 
 def _or_ask(answer: Answer) -> Reply:
-    return Ask(Appeal.reason, answer.screen) if answer.waiting else Say(answer.screen)
+    if answer.waiting:
+        return Ask(Appeal.reason, answer.screen, subject=answer.subject)
+    return Say(answer.screen, subject=answer.subject)

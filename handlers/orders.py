@@ -2,6 +2,7 @@
 
 resident: 我要点单:给我妈量个血压,周六上午    bot: the card: service, time, place; 提交 / 取消
 resident: [提交]                             bot: the receipt with its code and 撤回
+resident: 我的点单, DD-…                      bot: how it stands: when somebody comes, whether anybody has taken it on
 Asked only when missing: what is wanted, and where. A coordinator: [不受理] or 不受理 DD-… with a reason that the resident reads.
 """
 
@@ -91,6 +92,16 @@ async def take_back(message: Text, context: Context, order: str) -> Reply:
 async def take_back_pressed(press: Press, context: Context, order: str) -> Reply:
     taken = await orders.withdraw(context, order)
     return Say(screen("order.withdrawn", code=taken.code), clear=True)
+
+
+@router.message(Phrase("order_progress"))
+async def show(message: Text, context: Context, order: str) -> Reply:
+    return Say(await orders.look(context, order), subject=f"order:{order}")
+
+
+@router.message(Phrase("my_orders"))
+async def list_mine(message: Text, context: Context) -> Reply:
+    return Say(await orders.mine(context))
 
 
 @router.message(Phrase("reject_order"))

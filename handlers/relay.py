@@ -3,6 +3,7 @@
 staff replies to a ticket                        → the reporter (the first one is the first contact)
 the reporter replies to a message about it       → the handler
 anybody at either end: [回复]                     bot: asks for the words → passes them on
+the reporter, asked what is still wrong          → the handler, for a day (handlers/mine.py asks)
 A reply to anything else is not for this file: the next one takes it.
 """
 
@@ -13,9 +14,9 @@ from typing import Any
 
 from bot.events import Event, Photo, Press, Text
 from bot.router import Ask, End, F, Reply, Router, Say, State, Steps
-from services import Context, problems, relay
+from services import Context, problems, relay, tickets
 from texts.actions import Do
-from texts.screen import screen
+from texts.screen import Screen, screen
 
 router = Router("relay")
 replies = Router("relay.replies")
@@ -30,13 +31,21 @@ class Talk(Steps):
 
 @router.press(Do.talk, to=Talk.text)
 async def ask_words(press: Press, context: Context, problem: str) -> Reply:
-    answer = await relay.open_line(context, await problems.get(context, problem))
-    return Ask(Talk.text, answer.screen) if answer.waiting else Say(answer.screen)
+    found = await problems.get(context, problem)
+    answer = await relay.open_line(context, found)
+    subject = tickets.subject(found)
+    return Ask(Talk.text, answer.screen, subject=subject) if answer.waiting else Say(answer.screen, subject=subject)
 
 
-@router.message(Talk.text)
+def for_the_line(event: Event, data: dict[str, Any]) -> bool:
+    """Whether a plain sentence is what was asked for."""
+    return isinstance(event, Text) and relay.is_for_line(data["context"], event.text)
+
+
+@router.message(Talk.text, for_the_line)
 async def pass_words_on(message: Text, context: Context) -> Reply:
-    return End(await relay.words_for_line(context, message.text))
+    answer = await relay.words_for_line(context, message.text)
+    return End(answer.screen, subject=answer.subject)
 
 
 @replies.middleware
@@ -56,11 +65,16 @@ async def only_about_problems(
 
 @replies.message(F.reply_to)
 async def pass_reply_on(message: Text, context: Context) -> Reply:
-    return Say(await relay.pass_on(context, context.facts["problem"], message.text))
+    return about(context, await relay.pass_on(context, context.facts["problem"], message.text))
 
 
 @replies.photo(F.reply_to)
 async def pass_photo_on(photo: Photo, context: Context) -> Reply:
     if photo.problem:
         return Say(screen(f"photo.{photo.problem}"))
-    return Say(await relay.pass_photo_on(context, context.facts["problem"], photo.data, photo.caption))
+    return about(context, await relay.pass_photo_on(context, context.facts["problem"], photo.data, photo.caption))
+
+
+def about(context: Context, shown: Screen) -> Reply:
+    """The answer, about the problem of the message replied to."""
+    return Say(shown, subject=tickets.subject(context.facts["problem"]))

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from bot.events import Press, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, State, Steps
-from services import Context, desk, problems
+from services import Context, desk, problems, tickets
+from services.dialogs import Answer
 from texts.actions import Do
 from texts.screen import screen
 
@@ -27,7 +28,14 @@ class Words(Steps):
 async def perform(context: Context, verb: str, code: str, words: str = "", day: str = "") -> Reply:
     """Carry out a verb on the problem with this code, or ask for its words."""
     answer = await desk.perform(context, verb, await problems.find(context, code, lock=True), words, day)
-    return Ask(Words.text, answer.screen) if answer.waiting else Say(answer.screen)
+    return ask_or_say(answer)
+
+
+def ask_or_say(answer: Answer) -> Reply:
+    """The answer, about its problem, waiting for words where it does."""
+    if answer.waiting:
+        return Ask(Words.text, answer.screen, subject=answer.subject)
+    return Say(answer.screen, subject=answer.subject)
 
 
 @router.message(Phrase("accept"))
@@ -82,13 +90,15 @@ async def resolve(message: Text, context: Context, code: str, result: str) -> Re
 
 @router.message(Phrase("reject"))
 async def reject(message: Text, context: Context, code: str, reason: str) -> Reply:
-    return Say(await desk.reject(context, await problems.find(context, code, lock=True), reason))
+    found = await problems.find(context, code, lock=True)
+    return Say(await desk.reject(context, found, reason), subject=tickets.subject(found))
 
 
 @router.message(Phrase("merge"))
 async def merge(message: Text, context: Context, code: str, parent: str) -> Reply:
     child = await problems.find(context, code, lock=True)
-    return Say(await desk.merge(context, child, await problems.find(context, parent, lock=True)))
+    into = await problems.find(context, parent, lock=True)
+    return Say(await desk.merge(context, child, into), subject=tickets.subject(into))
 
 
 @router.message(Phrase("merge_help"))
@@ -98,7 +108,7 @@ async def explain_merging(message: Text, context: Context) -> Reply:
 
 @router.message(Phrase("on_behalf"))
 async def take_down(message: Text, context: Context, name: str, phone: str, text: str) -> Reply:
-    return Say(await desk.on_behalf(context, name, phone, text))
+    return ask_or_say(await desk.on_behalf(context, name, phone, text))
 
 
 @router.message(Phrase("on_behalf_help"))
@@ -108,20 +118,21 @@ async def explain_taking_down(message: Text, context: Context) -> Reply:
 
 @router.message(Phrase("inbox"))
 async def list_work(message: Text, context: Context) -> Reply:
-    return Say(await desk.todo(context))
+    return ask_or_say(await desk.todo(context))
 
 
 @router.message(Phrase("undo"))
 async def undo_last(message: Text, context: Context) -> Reply:
-    return Say(await desk.undo(context))
+    return ask_or_say(await desk.undo(context))
 
 
 @router.press(Do.undo)
 async def undo(press: Press, context: Context, log: str) -> Reply:
-    return Say(await desk.undo(context, log), clear=True)
+    answer = await desk.undo(context, log)
+    return Say(answer.screen, subject=answer.subject, clear=True)
 
 
 @router.message(Words.text, to=Words.text)
 async def take_words(message: Text, context: Context) -> Reply:
     answer = await desk.more_words(context, message.text)
-    return Ask(Words.text, answer.screen) if answer.waiting else End(answer.screen)
+    return ask_or_say(answer) if answer.waiting else End(answer.screen, subject=answer.subject)

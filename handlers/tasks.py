@@ -39,8 +39,8 @@ class CallOff(Steps):
 async def dispatch_or_ask(context: Context, code: str, said: str, kept_line: dict[str, Any]) -> Reply:
     """Publish the task, or keep what is known and ask for exactly what is missing."""
     found = await dispatching.source(context, code)
-    line = dispatching.read_line(said, context.now, Line.from_data(kept_line))
-    if missing := line.missing(context.now):
+    line, missing = await dispatching.read(context, said, Line.from_data(kept_line))
+    if missing:
         keep(context, DISPATCH, code=found.code, line=line.to_data())
         known = Key("dispatch.known", line.values) if line.values else None
         return Ask(Dispatch.line, screen("dispatch.missing", code=found.code, missing=stack(missing), known=known))
@@ -112,7 +112,10 @@ async def list_open_scanned(scan: Scan, context: Context) -> Reply:
 
 async def _open(context: Context) -> Screen:
     found = await tasks.upcoming(context)
-    return screen("task.list", *numbers(found), lines=stack(map(task_line, found))) if found else screen("task.list_none")
+    if not found:
+        return screen("task.list_none")
+    key = "task.list" if await tasks.invited(context) else "task.list_members"
+    return screen(key, *numbers(found), lines=stack(map(task_line, found)))
 
 
 @router.message(Phrase("task_status"))
@@ -134,8 +137,7 @@ async def show_scanned(scan: Scan, context: Context) -> Reply:
 async def call_off(message: Text, context: Context, task: str, reason: str) -> Reply:
     if not reason:
         return await ask_why(context, task)
-    cancelled = await claims.cancel_task(context, task, reason)
-    return End(screen("task.cancelled", number=cancelled.short_no))
+    return _called_off(await claims.cancel_task(context, task, reason))
 
 
 @router.press(Do.cancel_task, to=CallOff.reason, where="private")
@@ -152,5 +154,12 @@ async def ask_why(context: Context, number: str) -> Reply:
 
 @router.message(CallOff.reason, ANSWER)
 async def take_why(message: Text, context: Context) -> Reply:
-    cancelled = await claims.cancel_task(context, kept(context, CALL_OFF).get("task", ""), message.text)
-    return End(screen("task.cancelled", number=cancelled.short_no))
+    return _called_off(await claims.cancel_task(context, kept(context, CALL_OFF).get("task", ""), message.text))
+
+
+def _called_off(done: claims.Cancelled) -> Reply:
+    """Say who was told, and only that."""
+    told = Key("task.cancelled_told", {"told": done.told}) if done.told else None
+    untold = Key("task.cancelled_untold", {"untold": done.untold}) if done.untold else None
+    nobody = None if told or untold else Key("task.cancelled_nobody")
+    return End(screen("task.cancelled", number=done.task.short_no, told=told, untold=untold, nobody=nobody))

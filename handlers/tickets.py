@@ -10,9 +10,9 @@ anybody who may: [查看] [编号]                    bot: the ticket, or the pr
 from __future__ import annotations
 
 from bot.events import Press
-from bot.router import Ask, Reply, Router, Say
-from handlers.staff import Words
-from services import Context, desk, mine, problems
+from bot.router import Reply, Router, Say
+from handlers.staff import Words, ask_or_say
+from services import Context, desk, mine, problems, tickets
 from texts import problem_screens
 from texts.actions import Do
 from texts.answers import meanings
@@ -22,8 +22,7 @@ router = Router("tickets")
 
 async def perform(context: Context, verb: str, problem_id: str) -> Reply:
     """Carry out a verb on the problem, or ask for its words."""
-    answer = await desk.perform(context, verb, await problems.get(context, problem_id))
-    return Ask(Words.text, answer.screen) if answer.waiting else Say(answer.screen)
+    return ask_or_say(await desk.perform(context, verb, await problems.get(context, problem_id)))
 
 
 @router.press(Do.accept)
@@ -54,13 +53,14 @@ async def ask_why_back(press: Press, context: Context, problem: str) -> Reply:
 @router.press(Do.reject_reasons)
 async def ask_listed_reason(press: Press, context: Context, problem: str) -> Reply:
     found = await problems.get(context, problem)
-    await problems.require(context, found, "reject")
-    return Say(problem_screens.reject_reasons(found.id, found.code, meanings("reject")))
+    await problems.require_rejecting(context, found)
+    return Say(problem_screens.reject_reasons(found.id, found.code, meanings("reject")), subject=tickets.subject(found))
 
 
 @router.press(Do.reject)
 async def reject(press: Press, context: Context, problem: str, reason: str) -> Reply:
-    return Say(await desk.reject(context, await problems.get(context, problem), reason), clear=True)
+    found = await problems.get(context, problem)
+    return Say(await desk.reject(context, found, reason), subject=tickets.subject(found), clear=True)
 
 
 @router.press(Do.show)

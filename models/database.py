@@ -16,8 +16,6 @@ from alembic.config import Config
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-import models.inline_sqlite  # noqa: F401 (makes the dialect sqlite+inline known)
-
 from models.inline_sqlite import DRIVER
 
 if TYPE_CHECKING:

@@ -118,7 +118,8 @@ TASK = Life(
         _m("rate", "VERIFIED", SAME, "resident|coordinator|grid_leader"),
         _m("rated", "VERIFIED", "RATED", "scheduler", "both_ratings"),
         _m("close", "RATED", "CLOSED", "scheduler"),
-        _m("cancel", "OPEN|CLAIMED|UNFILLED", "CANCELLED", "creator|coordinator", "reason"),
+        _m("cancel", "OPEN|CLAIMED|UNFILLED", "CANCELLED", "creator|coordinator", "reason not_held"),
+        _m("lapse", "OPEN|UNFILLED", "CANCELLED", "scheduler", "nobody order"),
     ),
     # fmt: on
 )
@@ -137,6 +138,7 @@ CLAIM = Life(
         "EXPIRED",
         "CANCELLED",
         "NO_SHOW",
+        "EXCUSED",
     ),
     open=("ACTIVE", "WAITLISTED", "OFFERED", "CHECKED_IN", "DONE"),
     # fmt: off
@@ -152,6 +154,8 @@ CLAIM = Life(
         _m("check_in", "ACTIVE", "CHECKED_IN", "claimer|leader|grid_leader|coordinator", "window"),
         _m("check_out", "CHECKED_IN", "DONE", "claimer|leader|grid_leader|coordinator|scheduler"),
         _m("no_show", "ACTIVE", "NO_SHOW", "scheduler"),
+        _m("excuse", "NO_SHOW", "EXCUSED", "leader|grid_leader|coordinator", "explained"),
+        _m("came", "NO_SHOW", "DONE", "leader|grid_leader|coordinator", "three_workdays"),
         _m("verify", "DONE", "VERIFIED", "leader|grid_leader|coordinator|scheduler"),
         _m("cancel", "ACTIVE|WAITLISTED|OFFERED|CHECKED_IN", "CANCELLED", "scheduler"),
     ),

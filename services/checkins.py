@@ -13,16 +13,19 @@ from services import claims, hours, post, tasks
 from services.alarms import set_alarm
 from services.context import Context, Refusal
 from services.geography import distance_m
+from services.identity import persons_with
 from services.moves import move, relations
 from services.tasks import card_of, program
 from texts.actions import Do
 from texts.screen import Button, Screen
+from texts.work_screens import to_verify
 
 MAX_ACCURACY_M = 100
 MAX_TRIES = 5
 VERIFY_ALONE = "verify_alone"
 VERIFY_ALONE_WORKDAYS = 5
 LAST_CHECK_OUT = timedelta(hours=1)
+SHORTEST = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,7 @@ async def decide(context: Context, check_in_id: str, answer: str) -> Arrival:
 async def check_out(context: Context, number: str, name: str = "") -> Departure:
     """Leave: the hours are counted and wait to be verified. With `name` the leader, grid leader or coordinator does it for a claimer.
 
-    Raises Refusal: not checked in, or not the actor's to do.
+    Raises Refusal: not checked in, not the actor's to do, or no minute of the task's own time has passed.
     """
     if name:
         task, claimer, _ = await _led(context, number, name, "CHECKED_IN")
@@ -226,6 +229,9 @@ async def check_out(context: Context, number: str, name: str = "") -> Departure:
         if mine is None or mine.state != "CHECKED_IN":
             raise Refusal("check_out.not_in" if mine is None or mine.state == "ACTIVE" else "check_out.done_already", number=task.short_no)
         claimer = mine
+    if context.now < _counts_from(task, claimer) + SHORTEST:
+        key = "check_out.early" if context.now < task.start_at else "check_out.at_once"
+        raise Refusal(key, number=task.short_no, start=task.start_at)
     method = "proxy" if name else "manual"
     context.session.add(CheckIn(claim_id=claimer.id, kind="out", method=method, at=context.now, verdict="VALID", by_id=context.actor.id))
     await _leave(context, task, claimer, context.now, flagged=False)
@@ -235,8 +241,13 @@ async def check_out(context: Context, number: str, name: str = "") -> Departure:
     return Departure(task, claimer)
 
 
+def _counts_from(task: Task, claimer: Claim) -> datetime:
+    """From when the claimer's time counts: the start, or the check-in when that was later."""
+    return max(claimer.checked_in_at or task.start_at, task.start_at)
+
+
 async def _leave(context: Context, task: Task, claimer: Claim, at: datetime, flagged: bool) -> None:
-    counted = hours.counted(claimer.checked_in_at or task.start_at, at, task.planned_hours)
+    counted = hours.counted(_counts_from(task, claimer), at, task.planned_hours)
     await move(context, claimer, "check_out", checked_out_at=at, hours=counted, flagged=flagged)
     query = select(CheckIn.id).where(
         col(CheckIn.claim_id) == claimer.id, col(CheckIn.kind) == "in", col(CheckIn.verdict) == "VALID",
@@ -244,7 +255,19 @@ async def _leave(context: Context, task: Task, claimer: Claim, at: datetime, fla
     )  # fmt: skip
     if (await context.session.scalars(query)).first() is not None:
         await set_alarm(context, VERIFY_ALONE, claimer.id, context.calendar.due(context.now, VERIFY_ALONE_WORKDAYS))
-    await tasks.refresh(context, task)
+    await _ask_to_verify(context, task, claimer)
+
+
+async def _ask_to_verify(context: Context, task: Task, claimer: Claim) -> None:
+    """Tell the leader that hours wait, or the coordinators where nobody leads or the leader's own do; whoever acts sees it in the answer."""
+    shown = await tasks.refresh(context, task)
+    person = await context.session.get(Person, claimer.person_id)
+    screen = to_verify(shown, claimer.id, person.display_name if person else "", claimer.hours)
+    leader = task.leader_id if task.leader_id != claimer.person_id else None
+    people = [leader] if leader else [each.id for each in await persons_with(context, "coordinator")]
+    for person_id in people:
+        if person_id not in (context.actor.id, claimer.person_id):
+            await post.to_person(context, person_id, screen, subject=card_of(task))
 
 
 async def check_out_rest(context: Context, task_id: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlmodel import col, select
 
-from models import CheckIn, Claim, Order, Person, Task
+from models import CheckIn, Claim, Person, Task
 from services import hours, orders, post, tasks, verifying
 from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
@@ -15,8 +15,9 @@ from services.identity import persons_with
 from services.moves import begin, may_claim, move, relations
 from services.tasks import HELD, TAKEN, card_of, program
 from services.workdays import after_quiet
-from texts.screen import Key, Screen
-from texts.work_screens import claim_receipt, offer, waitlist_receipt, withdrawal_reasons
+from texts.actions import Do
+from texts.screen import Button, Key, Screen, Value
+from texts.work_screens import claim_receipt, no_show, offer, stack, waitlist_receipt, withdrawal_reasons
 
 EXPIRE_OFFER = "expire_offer"
 LAST_CALL = timedelta(hours=2)
@@ -64,8 +65,23 @@ async def claim(context: Context, number: str) -> Claimed:
     return await _tell_claimer(context, task, made)
 
 
+async def whisper(context: Context, screen: Screen) -> bool:
+    """Tell the actor in private what a group must not read; whether they have a private chat (domain.md §7, claim/withdraw)."""
+    return await post.to_person(context, context.actor.id, screen, answer=True) is not None
+
+
+async def _tell_resident(context: Context, task: Task, key: str) -> None:
+    """Tell whoever ordered it how their order stands; nobody where no order stands behind the task."""
+    order = await verifying.order_of(context, task)
+    if order is not None:
+        screen = Screen(key, orders.shown(order) | {"start": task.start_at})
+        await post.to_person(context, order.resident_id, screen, subject=f"order:{order.id}")
+
+
 async def _tell_claimer(context: Context, task: Task, made: Claim) -> Claimed:
     shown = await tasks.view(context, task)
+    if made.state == "ACTIVE" and shown.taken == 1:
+        await _tell_resident(context, task, "order.claimed")
     if made.state == "ACTIVE":
         screen = claim_receipt(shown, await tasks.private_half(context, task))
     else:
@@ -171,9 +187,14 @@ async def expire_offer(context: Context, claim_id: str) -> None:
     if offered.state != "OFFERED" or offered.offered_until is None or context.now < offered.offered_until:
         return
     await move(program(context), offered, "expire")
-    screen = Screen("claim.offer_expired", (await tasks.view(context, task)).values)
-    await post.to_person(context, offered.person_id, screen, subject=card_of(task))
+    passed_on = bool(await _queue(context, task))
     await settle(context, task)
+    shown = await tasks.view(context, task)
+    screen = Screen("claim.offer_expired", shown.values)
+    if not passed_on:
+        claim_it = Button("task.button.claim", Do.claim(task.id))
+        screen = Screen("claim.offer_free", shown.values, ((claim_it,),) if shown.phase == "open" else ())
+    await post.to_person(context, offered.person_id, screen, subject=card_of(task))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +208,10 @@ class Withdrawal:
 
 
 async def ask_withdrawal(context: Context, number: str) -> Withdrawal:
-    """What a press on 退单 leads to: in time it is done; less than 24 h before, the reason is asked for first (domain.md §5)."""
+    """What 退单 without a reason leads to: in time it is done; less than 24 h before, the reason is asked for first (domain.md §5)."""
     task = await tasks.find(context, number)
     mine = await tasks.own_claim(context, task)
-    if context.private and mine is not None and mine.state == "ACTIVE" and hours.is_late(task.start_at, context.now):
+    if mine is not None and mine.state == "ACTIVE" and context.now < task.end_at and hours.is_late(task.start_at, context.now):
         return Withdrawal(task, ask=withdrawal_reasons(await tasks.view(context, task)))
     return await withdraw(context, number, "")
 
@@ -209,6 +230,7 @@ async def withdraw(context: Context, number: str, reason: str, choice: str = "")
         raise Refusal("claim.at_work", number=task.short_no)
     fields = {"withdrawn_at": context.now, "withdraw_reason": reason or choice}
     late = excused = False
+    had_place = mine.state == "ACTIVE"
     if mine.state != "ACTIVE":
         await move(context, mine, "decline", note=reason, waitlist_pos=None, offered_until=None, **fields)
         await drop_alarms(context, EXPIRE_OFFER, mine.id)
@@ -221,6 +243,8 @@ async def withdraw(context: Context, number: str, reason: str, choice: str = "")
     else:
         await move(context, mine, "withdraw", note=reason, **fields)
     await settle(context, task)
+    if had_place and not await tasks.claims_of(context, task, *TAKEN):
+        await _tell_resident(context, task, "order.claimer_left")
     return Withdrawal(task, late, excused)
 
 
@@ -236,9 +260,7 @@ async def _tell_coordinators(context: Context, task: Task, reason: str | Key, ex
         "name": context.actor.person.display_name if context.actor.person else "", "reason": reason,
         "excused": Key("claim.excused_note") if excused else None,
     }  # fmt: skip
-    people = {person.id for person in await persons_with(context, "coordinator", "community_clerk")} | {task.leader_id}
-    for person_id in sorted(filter(None, people - {context.actor.id})):
-        await post.to_person(context, person_id, Screen("claim.late_notice", values), subject=card_of(task))
+    await _tell_staff(context, task, Screen("claim.late_notice", values))
 
 
 async def end_of_task(context: Context, task_id: str) -> None:
@@ -250,22 +272,36 @@ async def end_of_task(context: Context, task_id: str) -> None:
     if task.state not in tasks.UNSETTLED or context.now < task.end_at:
         return
     system, shown = program(context), await tasks.view(context, task)
-    for waiting in await tasks.claims_of(context, task, "WAITLISTED", "OFFERED"):
-        await move(system, waiting, "cancel", waitlist_pos=None)
-    coordinators = await persons_with(context, "coordinator", "community_clerk")
+    await tasks.close_queue(context, task)
     absent = [each for each in await tasks.claims_of(context, task, "ACTIVE") if not await _awaits_leader(context, each)]
-    named = await tasks.names(context, absent)
     for missing in absent:
         await move(system, missing, "no_show")
-        await post.to_person(context, missing.person_id, Screen("claim.no_show", shown.values), subject=card_of(task))
-        notice = Screen("claim.no_show_notice", shown.values | {"name": named[missing.person_id]})
-        for person in coordinators:
-            await post.to_person(context, person.id, notice, subject=card_of(task))
+        await post.to_person(context, missing.person_id, no_show(shown), subject=card_of(task))
+    if absent:
+        names = list((await tasks.names(context, absent)).values())
+        await _tell_staff(context, task, Screen("claim.no_show_notice", shown.values | {"name": names}))
     await tasks.mark_full(context, task)
-    if task.state == "OPEN" and not await tasks.claims_of(context, task, *TAKEN):
-        await report_unfilled(context, task.id)
+    if not await tasks.claims_of(context, task, *TAKEN) and not await _give_back(context, task, "unserved") and task.state == "OPEN":
+        await move(system, task, "unfilled")
     await tasks.refresh(context, task)
     await verifying.finish(context, task)
+
+
+async def _give_back(context: Context, task: Task, why: str) -> bool:
+    """End a task that nobody does, so that its order waits again; False where no order stands behind it (models.lifecycle, lapse)."""
+    order = await verifying.order_of(context, task)
+    if order is None or order.state != "DISPATCHED":
+        return False
+    await move(program(context), task, "lapse")
+    await orders.reoffer(context, order, task, why)
+    return True
+
+
+async def _tell_staff(context: Context, task: Task, screen: Screen) -> None:
+    """Tell the leader and the coordinators, each once."""
+    people = {person.id for person in await persons_with(context, "coordinator", "community_clerk")} | {task.leader_id}
+    for person_id in sorted(filter(None, people - {context.actor.id})):
+        await post.to_person(context, person_id, screen, subject=card_of(task))
 
 
 async def _awaits_leader(context: Context, missing: Claim) -> bool:
@@ -274,19 +310,47 @@ async def _awaits_leader(context: Context, missing: Claim) -> bool:
 
 
 async def report_unfilled(context: Context, task_id: str) -> None:
-    """The alarms 48 h after publishing, for a task nobody claimed, and 2 h before the start, for one with places still free.
+    """The alarms 48 h after publishing, for a task nobody claimed, 2 h before the start, for one with places still free, and at the start.
 
-    The task is UNFILLED: the coordinators decide; it may still be claimed (domain.md §5).
+    The task is UNFILLED: the coordinators decide; it may still be claimed until it starts (domain.md §5). An order that nobody has
+    claimed by then goes back to them, and the resident is told.
     """
     task = await tasks.find(context, task_id, lock=True)
-    taken = await tasks.claims_of(context, task, *TAKEN)
-    if task.state != "OPEN" or (taken and context.now < task.start_at - LAST_CALL):
+    if task.state not in tasks.UNSETTLED or context.now >= task.end_at:
         return
-    await move(program(context), task, "unfilled")
-    screen = Screen("task.unfilled", (await tasks.refresh(context, task)).values)
-    people = {person.id for person in await persons_with(context, "coordinator", "community_clerk")} | {task.leader_id}
-    for person_id in sorted(filter(None, people)):
-        await post.to_person(context, person_id, screen, subject=card_of(task))
+    if context.now >= task.start_at:
+        await tasks.close_queue(context, task)
+        await tasks.mark_full(context, task)
+    taken = await tasks.claims_of(context, task, *TAKEN)
+    started = context.now >= task.start_at
+    if started and not taken and await _give_back(context, task, "unclaimed"):
+        await tasks.refresh(context, task)
+    elif task.state == "OPEN" and not (taken and (started or context.now < task.start_at - LAST_CALL)):
+        if started:
+            await move(program(context), task, "unfilled")
+            await _tell_staff(context, task, Screen("task.nobody", (await tasks.refresh(context, task)).values))
+        else:
+            await _tell_unfilled(context, task)
+
+
+async def _tell_unfilled(context: Context, task: Task) -> None:
+    """Tell the leader and the coordinators; of every task that begins at the same time in one message each."""
+    short = [task]
+    if context.now >= task.start_at - LAST_CALL:
+        query = select(Task.id).where(col(Task.start_at) == task.start_at, col(Task.state) == "OPEN", col(Task.id) != task.id)
+        short += [await tasks.find(context, other, lock=True) for other in (await context.session.scalars(query.order_by(col(Task.id)))).all()]
+    lines: dict[str, list[dict[str, Value]]] = {}
+    coordinators = {person.id for person in await persons_with(context, "coordinator", "community_clerk")}
+    for each in sorted(short, key=lambda one: one.short_no):
+        await move(program(context), each, "unfilled")
+        values = (await tasks.refresh(context, each)).values
+        for person_id in filter(None, coordinators | {each.leader_id}):
+            lines.setdefault(person_id, []).append(values)
+    for person_id, found in sorted(lines.items()):
+        screen = Screen("task.unfilled", found[0])
+        if len(found) > 1:
+            screen = Screen("task.unfilled_several", {"lines": stack(Key("task.unfilled_line", values) for values in found)})
+        await post.to_person(context, person_id, screen, subject=card_of(task) if len(found) == 1 else "")
 
 
 async def to_cancel(context: Context, number: str) -> Task:
@@ -296,25 +360,39 @@ async def to_cancel(context: Context, number: str) -> Task:
         raise Refusal("refused.permission")
     if task.state not in tasks.UNSETTLED:
         raise Refusal("task.settled", number=task.short_no, state=Key(f"state.task.{task.state}"))
+    held = await tasks.claims_of(context, task, "DONE", "VERIFIED")
+    if held or (context.now >= task.end_at and await tasks.claims_of(context, task, "CHECKED_IN")):
+        raise Refusal("task.was_held", number=task.short_no)
     return task
 
 
-async def cancel_task(context: Context, number: str, reason: str) -> Task:
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A task that was called off: how many claimers were told, and how many have no private chat."""
+
+    task: Task
+    told: int
+    untold: int
+
+
+async def cancel_task(context: Context, number: str, reason: str) -> Cancelled:
     """Call the task off: its claimers are freed and told, its order is open again (domain.md §5, any → cancel).
 
-    Raises Refusal: no reason given, or not the actor's to cancel.
+    Raises Refusal: no reason given, not the actor's to cancel, or somebody has served already.
     """
     task = await to_cancel(context, number)
     if not reason.strip():
         raise Refusal("task.cancel_why", number=task.short_no)
     await move(context, task, "cancel", note=reason, cancel_reason=reason)
     system = program(context)
-    shown = await tasks.view(context, task)
+    screen = Screen("task.cancelled_claimer", (await tasks.view(context, task)).values | {"reason": reason})
+    told = untold = 0
     for claim in await tasks.claims_of(context, task, "ACTIVE", "WAITLISTED", "OFFERED", "CHECKED_IN"):
         await move(system, claim, "cancel")
-        screen = Screen("task.cancelled_claimer", shown.values | {"reason": reason})
-        await post.to_person(context, claim.person_id, screen, subject=card_of(task))
-    if task.source == "order" and task.source_id and (order := await context.session.get(Order, task.source_id)):
-        await orders.reoffer(context, order)
+        sent = await post.to_person(context, claim.person_id, screen, subject=card_of(task))
+        told, untold = (told + 1, untold) if sent else (told, untold + 1)
+    order = await verifying.order_of(context, task)
+    if order is not None and order.state == "DISPATCHED":
+        await orders.reoffer(context, order, task)
     await tasks.refresh(context, task)
-    return task
+    return Cancelled(task, told, untold)

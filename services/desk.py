@@ -26,6 +26,7 @@ from texts import problem_screens
 from texts.actions import Do
 from texts.answers import meaning, meanings
 from texts.screen import Button, Key, Screen, Value, screen
+from texts.utterances import intents, normalise
 
 LISTED = 10
 DRAFT = "words"
@@ -68,28 +69,41 @@ async def perform(context: Context, name: str, problem: Problem, words: str = ""
     """Carry out the verb, or ask for the words it still needs. Raises Refusal."""
     verb = VERBS[name]
     await problems.require(context, problem, verb.event)
-    words = words.strip()
+    words, subject = words.strip(), tickets.subject(problem)
+    if verb.dated and not day:
+        dialogs.wait(context, DRAFT, problem, verb=name, words=words, day="")
+        return Answer(screen(f"{verb.ask}_day", code=problem.code), waiting=True, subject=subject)
     missing = problems.missing_characters(words) if name == "resolve" else int(not words)
     if verb.ask and missing:
         dialogs.wait(context, DRAFT, problem, verb=name, words=words, day=day)
         if words:
-            return Answer(screen("resolve.short", missing=missing, text=words), waiting=True)
-        return Answer(screen(verb.ask, code=problem.code), waiting=True)
+            return Answer(screen("resolve.short", missing=missing, text=words), waiting=True, subject=subject)
+        return Answer(screen(verb.ask, code=problem.code), waiting=True, subject=subject)
     today = local(context.now).date()
     log = await verb.run(context, problem, words, problems.parse_day(day, today) if verb.dated else None)
-    return Answer(await done(context, problem, log, f"done.{name}"))
+    return Answer(await done(context, problem, log, f"done.{name}"), subject=subject)
 
 
 async def more_words(context: Context, said: str) -> Answer:
     """Go on with the verb that waits for words: what was written before stays in front. Raises Refusal: none waits."""
     problem, data = await dialogs.waited(context, DRAFT)
-    words = " ".join(filter(None, (data["words"], said.strip())))
-    return await perform(context, data["verb"], problem, words, data["day"])
+    name, day, said = data["verb"], data["day"], said.strip()
+    if VERBS[name].dated and not day:
+        day, said = _day_first(name, problem, said)
+    words = " ".join(filter(None, (data["words"], said)))
+    return await perform(context, name, problem, words, day)
+
+
+def _day_first(name: str, problem: Problem, said: str) -> tuple[str, str]:
+    """The date that an answer begins with and the reason behind it, read as the whole command is; no date: ("", all of it)."""
+    command = intents()[name]
+    slots = command.match(normalise(f"{command.spoken} {problem.code} {said}")) or {}
+    return (slots["day"], slots["reason"]) if slots.get("day") else ("", said)
 
 
 async def reject(context: Context, problem: Problem, said: str) -> Screen:
     """Refuse for the listed reason that `said` begins with (words, or its name); for any other the list is offered."""
-    await problems.require(context, problem, "reject")
+    await problems.require_rejecting(context, problem)
     reason = said if said in meanings("reject") else meaning("reject", said)
     if reason is None:
         return problem_screens.reject_reasons(problem.id, problem.code, meanings("reject"))
@@ -107,8 +121,10 @@ async def done(context: Context, problem: Problem, log: StateLog, key: str, **va
     """The answer to the one who acted, with [撤销] as long as nobody outside was told."""
     phoned = problem.reporter_id if problem.channel == "phone" else None
     unreached = phoned is not None and not await _has_chat(context, phoned)
+    waits = problem.first_contact_at is None and tickets.reachable(problem)
     values |= {
-        "code": problem.code, "contact_due": problem.contact_due if problem.first_contact_at is None else None,
+        "code": problem.code, "contact_due": problem.contact_due if waits and problem.contact_due > context.now else None,
+        "contact_late": problem.contact_due if waits and problem.contact_due <= context.now else None,
         "due": problem.resolve_due, "until": problem.suspended_until, "level": Key(f"level.{problem.level}"),
         "state": tickets.state_word(problem), "phone": Key("done.phone") if unreached else None,
     }  # fmt: skip
@@ -152,7 +168,7 @@ async def _is_staff_chat(context: Context, chat_id: str | None) -> bool:
     return bool(persons)
 
 
-async def undo(context: Context, log_id: str = "") -> Screen:
+async def undo(context: Context, log_id: str = "") -> Answer:
     """Take back the actor's own move (the last without `log_id`) and what its turn has not sent yet. Raises Refusal."""
     log_id = log_id or await _last_move(context)
     log = await context.session.get(StateLog, int(log_id)) if log_id.isdecimal() else None
@@ -174,7 +190,8 @@ async def undo(context: Context, log_id: str = "") -> Screen:
         await _unmerge(context, thing, before)
         await tickets.keep_addresses(context, thing)
         await tickets.refresh(context, thing)
-    return screen("undo.done", code=getattr(thing, "code", ""), state=Key(f"state.{log.object_kind}.{thing.state}"))
+    shown = screen("undo.done", code=getattr(thing, "code", ""), state=Key(f"state.{log.object_kind}.{thing.state}"))
+    return Answer(shown, subject=tickets.subject(thing) if isinstance(thing, Problem) else "")
 
 
 async def _last_move(context: Context) -> str:
@@ -202,7 +219,7 @@ async def _unmerge(context: Context, problem: Problem, before: dict[str, Any]) -
 
 
 # -- the day's list -------------------------------------------------------------------------------------------------
-async def todo(context: Context) -> Screen:
+async def todo(context: Context) -> Answer:
     """What waits for the actor: first what nobody has taken up, then by deadline; at most ten, a button for each."""
     if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
         raise Refusal("refused.only.grid_leader")
@@ -210,17 +227,18 @@ async def todo(context: Context) -> Screen:
     waiting = sa.select(Problem).where(col(Problem.state).in_(states), problems.in_charge(context))
     total = await context.session.scalar(sa.select(sa.func.count()).select_from(waiting.subquery()))
     if not total:
-        return screen("todo.none")
+        return Answer(screen("todo.none"))
     first = sa.case((col(Problem.state) == "SUBMITTED", 0), else_=1)
     in_order = waiting.order_by(first, col(Problem.resolve_due), col(Problem.code)).limit(LISTED)
     found = list(await context.session.scalars(in_order))
     lines = [tickets.line(one) for one in found]
     options = [(one.code, Do.show(one.id)) for one in found]
-    return problem_screens.listing("todo.list", lines, options, LISTED, total=total, more=total - len(found) or None)
+    shown = problem_screens.listing("todo.list", lines, options, LISTED, total=total, more=total - len(found) or None)
+    return Answer(shown, subject=tickets.subject(found[0]) if len(found) == 1 else "")
 
 
 # -- for those who phone --------------------------------------------------------------------------------------------
-async def on_behalf(context: Context, name: str, phone: str, text: str) -> Screen:
+async def on_behalf(context: Context, name: str, phone: str, text: str) -> Answer:
     """Take down a problem for somebody who phones (代录), found again by the phone's hash, or known from now on."""
     if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
         raise Refusal("refused.only.grid_leader")
@@ -246,7 +264,8 @@ async def on_behalf(context: Context, name: str, phone: str, text: str) -> Scree
     )  # fmt: skip
     values = problems.named(problem, name=person.display_name, place=problem.place_name, due=problem.resolve_due)
     values["contact_due"] = problem.contact_due
-    return screen("on_behalf.done", [Button("button.show", Do.show(problem.id))], **values)
+    shown = screen("on_behalf.done", [Button("button.show", Do.show(problem.id))], **values)
+    return Answer(shown, subject=tickets.subject(problem))
 
 
 async def _caller(context: Context, name: str, digits: str) -> Person:

@@ -13,10 +13,11 @@ from texts.screen import Screen
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to say to the one who acts; `waiting`: words are still to come."""
+    """What to say to the one who acts; `waiting`: words are still to come. `subject`: what a reply to it is about."""
 
     screen: Screen
     waiting: bool = False
+    subject: str = ""
 
 
 def wait(context: Context, kind: str, problem: Problem, **data: Any) -> None:

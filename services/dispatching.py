@@ -7,22 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import Order, Person, Problem, Task
+from sqlmodel import col, select
+
+from models import Order, PartyMember, Person, Problem, Task
 from services import orders, post, problems, tasks
 from services.alarms import set_alarm
 from services.checkins import LAST_CHECK_OUT
 from services.claims import LAST_CALL
 from services.codes import next_code, next_task_number
 from services.context import Context, Refusal
-from services.hours import DEFAULT_LENGTH, pattern, read_when, words
-from services.masking import mask
+from services.hours import DEFAULT_LENGTH, pattern, plain_numbers, read_when, words
 from services.moves import begin, relations
+from texts.render import text
 from texts.screen import Key, Screen, Value
 from texts.work_screens import TaskView, task_card
 
 MAX_PEOPLE = 99
 TITLE_LENGTH = 20
-ENDS = " ,;:.!?\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f"
 UNCLAIMED_AFTER = timedelta(hours=48)
 ORDER_PREFIX = "DD"
 # Problems about somebody's livelihood (domain.md §2, group H): whoever helps must be able to reach them.
@@ -74,18 +75,38 @@ class Line:
 def read_line(said: str, now: datetime, known: Line | None = None) -> Line:
     """What the line says, in any order ("护理 1人 11月28日09:30"), over what was known before; nothing said earlier is lost."""
     line, data = known or Line(), words()["line"]
+    said = plain_numbers(said)
     if (when := read_when(said, now)) is not None:
         line = replace(line, start=when.start, end=when.end)
         said = said[: when.span[0]] + " " + said[when.span[1] :]
     if found := pattern(data["people"]).search(said):
-        people = found["people"]
-        line = replace(line, people=int(people) if people.isdecimal() else data["numbers"][people])
+        line = replace(line, people=int(found["people"]))
         said = said[: found.start()] + " " + said[found.end() :]
-    # A skill is a word of its own: what stands beside digits is a time or a place that was not understood.
-    rest = next((word for word in said.split() if not any(sign.isdecimal() for sign in word)), "")
+    # A skill is a word of its own: what stands beside digits, or is a time without its hour, was not understood.
+    rest = next((word for word in said.split() if not any(sign.isdecimal() for sign in word) and not _speaks_of_time(word)), "")
     if found := pattern(data["skill"]).fullmatch(rest):
         line = replace(line, skill="" if found["skill"] in data["no_skill"] else found["skill"])
     return line
+
+
+def _speaks_of_time(word: str) -> bool:
+    return any(pattern(source).fullmatch(word) for source in words()["wanted"]["times"])
+
+
+async def read(context: Context, said: str, known: Line) -> tuple[Line, list[Key]]:
+    """`read_line`, and what is still missing. A skill that no member has registered is not taken over, and said so."""
+    line = read_line(said, context.now, known)
+    missing = line.missing(context.now)
+    if not await _registered(context, line.skill):
+        missing.append(Key("dispatch.need.known_skill", {"skill": line.skill}))
+        line = replace(line, skill="")
+    return line, missing
+
+
+async def _registered(context: Context, skill: str) -> bool:
+    query = select(PartyMember.person_id).where(col(PartyMember.enrollment) == "ACTIVE")
+    query = query.where(col(PartyMember.skill).contains(skill, autoescape=True)).limit(1)
+    return not skill or (await context.session.scalars(query)).first() is not None
 
 
 async def source(context: Context, code: str) -> Order | Problem:
@@ -136,10 +157,10 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
         await problems.assign(context, found)
     end = line.end or line.start + DEFAULT_LENGTH
     private = "" if found.place_detail == found.place_name else found.place_detail
-    service, when = (found.service, found.want_time) if isinstance(found, Order) else ("", "")
+    service = found.service if isinstance(found, Order) else ""
     task = Task(
         community_id=context.ground.community_id, code=await next_code(context, "RW"), short_no=await next_task_number(context),
-        source="order" if isinstance(found, Order) else "problem", source_id=found.id, title=title(found.text_public, when),
+        source="order" if isinstance(found, Order) else "problem", source_id=found.id, title=title(found),
         service=service, grid_code=found.grid_code, place_name=found.place_name,
         place_private=private, contact=await _contact(context, found), lat=found.lat, lon=found.lon, start_at=line.start,
         end_at=end, capacity=line.people, skill=line.skill, leader_id=context.actor.id, creator_id=context.actor.id,
@@ -155,10 +176,13 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
     return task, shown
 
 
-def title(public: str, when: str = "") -> str:
-    """A title of at most 20 characters, masked: what was asked for, without the time that the task has anyway."""
-    text = " ".join(mask(public).replace(when, " " if when else "").split()).strip(ENDS)
-    return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1] + "…"
+def title(found: Order | Problem) -> str:
+    """What the task is called, in 20 characters that any group may read: the service, or category and place (domain.md §0.6)."""
+    if isinstance(found, Order):
+        return orders.public_title(found.service, found.text)
+    category = orders.neutral(text(f"category.{found.category}", {}, "zh_CN"))
+    called = words()["titles"]["form"].format(what=category, detail=found.place_name) if found.place_name else category
+    return called if len(called) <= TITLE_LENGTH else called[: TITLE_LENGTH - 1] + "…"
 
 
 async def _contact(context: Context, found: Order | Problem) -> str:
@@ -172,8 +196,8 @@ async def _contact(context: Context, found: Order | Problem) -> str:
 
 async def set_alarms(context: Context, task: Task) -> None:
     """Set every alarm of a new task: unclaimed, begun, over, and an hour later the last check-outs."""
-    for due in (task.created_at + UNCLAIMED_AFTER, task.start_at - LAST_CALL):
-        if context.now < due < task.start_at:
+    for due in (task.created_at + UNCLAIMED_AFTER, task.start_at - LAST_CALL, task.start_at):
+        if context.now < due <= task.start_at:
             await set_alarm(context, "report_unfilled", task.id, due)
     await set_alarm(context, "refresh_card", task.id, task.start_at)
     await set_alarm(context, "end_of_task", task.id, task.end_at)

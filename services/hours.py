@@ -36,6 +36,21 @@ def pattern(source: str) -> re.Pattern[str]:
     return re.compile(source.replace(" ", r"\s*"), re.IGNORECASE)
 
 
+def plain_numbers(said: str) -> str:
+    """The sentence with its numbers of hours, days and people in figures, as far as they are below a hundred."""
+    data = words()["numerals"]
+    for spoken, written in data["quarters"].items():
+        said = said.replace(spoken, written)
+    return pattern(data["number"]).sub(lambda found: _figures(found[0], data["digits"], data["ten"]), said)
+
+
+def _figures(number: str, digits: dict[str, int], ten: str) -> str:
+    tens, has_ten, ones = number.rpartition(ten)
+    if len(tens) > 1 or len(ones) > 1:
+        return number
+    return str((digits.get(tens, 1) * 10 if has_ten else 0) + digits.get(ones, 0))
+
+
 def in_window(start: datetime, end: datetime, now: datetime) -> bool:
     """Whether one may check in: from 30 minutes before the start until the end, both included (domain.md §5)."""
     return start - CHECK_IN_BEFORE <= now <= end
@@ -81,6 +96,7 @@ def read_when(said: str, now: datetime) -> When | None:
     """The first time in a sentence: a date and a clock, perhaps with an end ("11月28日9点-11点"); None when there is none.
 
     A date without a year is the next such date; one that would be more than half a year ahead stays in this year, and so in the past.
+    A day of the week is the next one on which that hour is still to come.
     """
     for found in _full().finditer(said):
         day = _day(found, local(now).date())
@@ -93,6 +109,9 @@ def read_when(said: str, now: datetime) -> When | None:
             if end is None:
                 continue
         begin = datetime.combine(day, start, ZONE)
+        if found["weekday"] and begin <= now:
+            day += timedelta(days=7)
+            begin = datetime.combine(day, start, ZONE)
         return When(begin, datetime.combine(day, end, ZONE) if end else None, found.span())
     return None
 

@@ -283,6 +283,7 @@ async def support(context: Context, draft_id: str, problem_id: str) -> Problem:
     if problem.reporter_id != person.id and await context.session.get(ProblemSupporter, (problem.id, person.id)) is None:
         context.session.add(ProblemSupporter(problem_id=problem.id, person_id=person.id, at=context.now))
         moves.remark(context, problem, "support")
+        await tickets.add_words(context, problem, draft.data.get("text", ""), await media.of(context, f"draft:{draft.id}"))
         await media.hand_over(context, f"draft:{draft.id}", f"problem:{problem.id}")
         await consent(context)
     await context.session.delete(draft)

@@ -26,6 +26,7 @@ _SECTIONS = (
     "companions",
     "dangers",
     "urgent",
+    "bystanders",
     "urgent_guards",
     "chatter",
     "for_other",
@@ -85,7 +86,7 @@ class Lexicon:
     """The data of texts/understanding.toml, checked and compiled.
 
     companions: by group, the categories to offer beside a guess of that group when nothing else fits. facets: by
-    the kind of thing, the things that tell one matter from another.
+    the kind of thing, the things that tell one matter from another. bystanders: the parts of dangers never denied.
     """
 
     categories: Mapping[str, Category]
@@ -98,6 +99,7 @@ class Lexicon:
     rules: tuple[Rule, ...]
     dangers: Mapping[str, re.Pattern[str]]
     alarms: tuple[Alarm, ...]
+    bystanders: frozenset[str]
     guards: Mapping[str, re.Pattern[str]]
     chatter: Mapping[str, re.Pattern[str]]
     for_other: re.Pattern[str]
@@ -142,6 +144,7 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
         rules=rules,
         dangers=parts,
         alarms=tuple(_alarm(entry, known, parts, words) for entry in data["urgent"]),
+        bystanders=frozenset(_parts("bystanders", data["bystanders"]["parts"], parts)[0]),
         guards={name: _compile(f"urgent_guards {name}", value) for name, value in data["urgent_guards"].items()},
         chatter={name: _compile(f"chatter {name}", value) for name, value in data["chatter"].items()},
         for_other=_compile("for_other", data["for_other"]["pattern"]),

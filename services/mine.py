@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from models import AnonymousToken, Problem
+import sqlalchemy as sa
+from sqlmodel import col
+
+from models import AnonymousToken, Problem, ProblemSupporter
 from models.lifecycle import PROBLEM
 from services import dialogs, moves, problems, ratings, relay, tickets
 from services.context import Context, Refusal
@@ -32,16 +35,34 @@ class Shown:
 
 
 # -- looking --------------------------------------------------------------------------------------------------------
-async def overview(context: Context) -> Screen:
-    """The actor's own problems, latest first, at most five, a button for each. Anonymous ones are asked for by code."""
+async def overview(context: Context) -> Shown:
+    """The actor's own problems and those they support, latest first, at most five, a button for each.
+
+    Anonymous ones are asked for by code.
+    """
     found = [problem for problem in await ratings.own(context, PROBLEM.states) if problem.reporter_id is not None]
+    supported = await _supported(context)
+    found = sorted([*found, *supported], key=lambda one: (one.submitted_at, one.code), reverse=True)
     if not found:
-        return screen("progress.none", [Button("button.report", Do.report())])
+        return Shown(screen("progress.none", [Button("button.report", Do.report())]))
     shown = found[:LISTED]
-    lines = [tickets.line(one) for one in shown]
+    lines = [
+        tickets.line(one) | ({"state": Key("list.supported", {"state": tickets.state_word(one)})} if one in supported else {})
+        for one in shown
+    ]
     more = len(found) - len(shown)
     options = [(one.code, Do.show(one.id)) for one in shown]
-    return problem_screens.listing("progress.list", lines, options, LISTED, more=more or None)
+    listed = problem_screens.listing("progress.list", lines, options, LISTED, more=more or None)
+    return Shown(listed, subject=tickets.subject(found[0]) if len(found) == 1 else "")
+
+
+async def _supported(context: Context) -> list[Problem]:
+    """The problems of others that the actor has too."""
+    if context.actor.id is None:
+        return []
+    query = sa.select(Problem).join(ProblemSupporter, col(ProblemSupporter.problem_id) == col(Problem.id))
+    not_own = sa.or_(col(Problem.reporter_id).is_(None), col(Problem.reporter_id) != context.actor.id)
+    return list(await context.session.scalars(query.where(col(ProblemSupporter.person_id) == context.actor.id, not_own)))
 
 
 def _due(problem: Problem) -> Value:
@@ -58,13 +79,14 @@ async def look(context: Context, problem: Problem) -> Shown:
     full = "reporter" in who and not problem.anonymous
     parent = await context.session.get(Problem, problem.merged_into_id) if problem.merged_into_id else None
     open_term = problem.state in ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
+    promised = open_term and problem.first_contact_at is None and problem.contact_due > context.now
     values: dict[str, Value] = {
         "code": problem.code, "category": tickets.category(problem), "state": tickets.state_word(problem),
         "level": Key(f"level.{problem.level}"),
         "grid": context.ground.grid_name(problem.grid_code) or context.ground.name, "due": _due(problem),
         "provisional": tickets.provisional(context, problem.resolve_due) if open_term else None,
         "next": Key(
-            f"progress.next.{problem.state}",
+            f"progress.next.{_stage(problem)}",
             {"parent": parent.code if parent else "", "until": problem.suspended_until},
         ),
     }  # fmt: skip
@@ -73,7 +95,7 @@ async def look(context: Context, problem: Problem) -> Shown:
             "place": problem.place_name, "detail": problem.place_detail, "text": problem.text,
             "submitted": problem.submitted_at,
             "accepted": problem.accepted_at, "contacted": problem.first_contact_at, "resolved": problem.resolved_at,
-            "contact_due": problem.contact_due if open_term and problem.first_contact_at is None else None,
+            "contact_due": problem.contact_due if promised else None, "near": tickets.near(context, problem),
             "result": problem_screens.end_mark(problem.result), "closed": problem.closed_at,
             "reason": Key(f"reject.{problem.close_reason}") if problem.state == "REJECTED" else None,
             "grade": Key(f"grade.{problem.rating}") if problem.rating else None,
@@ -81,7 +103,15 @@ async def look(context: Context, problem: Problem) -> Shown:
     buttons = _buttons(context, problem) if "reporter" in who else []
     questions = problem_screens.rating_buttons(problem.id, problem.rating, problem.solved) if problem.state == "RESOLVED" else ()
     shown = problem_screens.sheet(values, buttons, public=not full, more=questions if "reporter" in who else ())
-    return Shown(shown, subject=tickets.subject(problem) if full else "")
+    heard = full or await tickets.is_supporter(context, problem)
+    return Shown(shown, subject=tickets.subject(problem) if heard else "")
+
+
+def _stage(problem: Problem) -> str:
+    """What comes next: by state, but nobody is to be contacted twice or to appeal twice."""
+    if problem.state == "ACCEPTED" and problem.first_contact_at is not None:
+        return "CONTACTED"
+    return "REFUSED" if problem.state == "REJECTED" and problem.appealed_at is not None else problem.state
 
 
 def _buttons(context: Context, problem: Problem) -> list[Button]:
@@ -187,7 +217,7 @@ async def appeal(context: Context, problem: Problem, reason: str = "") -> Answer
         raise Refusal("appeal.once", code=problem.code)
     if not reason.strip() and problem.reporter_id is not None:
         dialogs.wait(context, DRAFT, problem)
-        return Answer(screen("appeal.ask", code=problem.code), waiting=True)
+        return Answer(screen("appeal.ask", code=problem.code), waiting=True, subject=tickets.subject(problem))
     await tickets.seal(context, problem)
     await moves.move(context, problem, "appeal", reason.strip(), appealed_at=context.now, closed_at=None, close_reason="")
     await tickets.keep_addresses(context, problem)
@@ -195,7 +225,7 @@ async def appeal(context: Context, problem: Problem, reason: str = "") -> Answer
     look_at = [Button("button.show", Do.show(problem.id))]
     await tickets.tell(context, problem, bosses, screen("ticket.appealed", look_at, **problems.named(problem, reason=reason.strip())))
     await tickets.refresh(context, problem)
-    return Answer(screen("appeal.done", code=problem.code))
+    return Answer(screen("appeal.done", code=problem.code), subject=tickets.subject(problem))
 
 
 async def appeal_because(context: Context, reason: str) -> Answer:

@@ -7,21 +7,20 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from models import Draft, Order, Person
-from services import drafts, intake, post
+from models import Draft, Order, Person, Task
+from services import drafts, intake, post, tasks
 from services.codes import next_code, tidy
 from services.context import Context, Refusal
 from services.hours import pattern, words
 from services.identity import persons_with
-from services.masking import mask
-from services.moves import begin, move, relations
-from services.tasks import program
+from services.moves import allowed, begin, move, relations
 from texts.actions import Do
 from texts.screen import Button, Key, Screen, Value
-from texts.work_screens import order_card
+from texts.work_screens import order_card, stack
 
 DRAFT = "order"
 SHOWN_LENGTH = 500
+LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,20 @@ def wanted_time(text: str) -> str:
     """When the order is wanted, in the words of the one who ordered; "" when nothing was said."""
     found = [match for source in words()["wanted"]["times"] if (match := pattern(source).search(text))]
     return min(found, key=lambda match: (match.start(), -match.end()))[0].strip() if found else ""
+
+
+def public_title(service: str, text: str) -> str:
+    """What a group may read of an order: its class and a neutral word for the service, never the resident's own words (domain.md §0.6)."""
+    data = words()["titles"]
+    what = data["services"].get(service, data["plain"])
+    detail = next((title for source, title in data["neutral"] if pattern(source).search(text)), data["visit"])
+    return neutral(data["form"].format(what=what, detail=detail))
+
+
+def neutral(title: str) -> str:
+    """The title, or a plain one when it speaks of health, hardship or family after all."""
+    data = words()["titles"]
+    return data["plain"] if any(word in title for word in data["hidden"]) else title
 
 
 def understand(context: Context, text: str, place: str = "") -> Wish:
@@ -115,7 +128,7 @@ async def submit(context: Context, draft_id: str) -> Order:
     wish = Wish(**draft.data)
     order = Order(
         community_id=context.ground.community_id, code=await next_code(context, "DD"), draft_id=draft_id, resident_id=person.id,
-        service=wish.service, want_time=wish.want_time, text=wish.text, text_public=mask(wish.text, [person.display_name]),
+        service=wish.service, want_time=wish.want_time, text=wish.text, text_public=public_title(wish.service, wish.text),
         grid_code=wish.grid_code, place_name=wish.place_name, place_detail=wish.place_detail, lat=wish.lat, lon=wish.lon,
         submitted_at=context.now,
     )  # fmt: skip
@@ -127,13 +140,14 @@ async def submit(context: Context, draft_id: str) -> Order:
     return order
 
 
-async def announce(context: Context, order: Order) -> None:
-    """Give the order to the coordinators: each in private, and the public half to their group (domain.md §0.6)."""
+async def announce(context: Context, order: Order, note: Key | None = None) -> None:
+    """Give the order to the coordinators: each in private, and the public half to their group (domain.md §0.6).
+
+    `note` says in private why it comes (again).
+    """
     resident = await context.session.get(Person, order.resident_id)
-    public = shown(order) | {"text": order.text_public, "from": None}
-    whole = shown(order) | {"text": order.text, "from": caller(resident)}
-    if not order.place_name:
-        whole["place"] = order.place_detail or Key("order.place_unsaid")
+    public = shown(order) | {"from": None, "note": None}
+    whole = _own(order) | {"from": caller(resident), "note": note}
     for person in await persons_with(context, "coordinator", "community_clerk"):
         await post.to_person(context, person.id, order_card(order.id, order.code, whole, in_group=False), subject=f"order:{order.id}")
     await post.to_purpose(context, "coordinators", order_card(order.id, order.code, public, in_group=True), card=f"order:{order.id}")
@@ -145,11 +159,16 @@ def caller(person: Person | None) -> str:
 
 
 def shown(order: Order) -> dict[str, Value]:
-    """The public values of an order."""
+    """The public values of an order: what any group may read."""
     return {
         "code": order.code, "service": Key(f"service.{order.service}"), "want_time": order.want_time or Key("order.time_unsaid"),
         "place": order.place_name or Key("order.place_unsaid"), "text": order.text_public,
     }  # fmt: skip
+
+
+def _own(order: Order) -> dict[str, Value]:
+    """The values of an order for the one who ordered and for coordinators, in private."""
+    return shown(order) | {"text": order.text, "place": order.place_name or order.place_detail or Key("order.place_unsaid")}
 
 
 def confirm_card(wish: Wish, draft_id: str, first_time: bool) -> Screen:
@@ -168,14 +187,16 @@ def confirm_card(wish: Wish, draft_id: str, first_time: bool) -> Screen:
 
 def receipt(order: Order) -> Screen:
     """To the resident: it has arrived, and how to take it back."""
-    return Screen("order.receipt", shown(order), ((Button("order.button.withdraw", Do.withdraw_order(order.id)),),))
+    return Screen("order.receipt", _own(order), ((Button("order.button.withdraw", Do.withdraw_order(order.id)),),))
 
 
 async def withdraw(context: Context, code: str) -> Order:
-    """The resident takes the order back, as long as nobody was sent. Raises Refusal."""
+    """The resident takes the order back, as long as nobody was sent. Raises Refusal, once somebody was with whom to ask."""
     order = await find(context, code, lock=True)
     if "resident" not in await relations(context, order):
         raise Refusal("refused.permission")
+    if order.state == "DISPATCHED":
+        raise Refusal("order.withdraw_late", code=order.code)
     await move(context, still_open(order), "withdraw")
     await _close_cards(context, order)
     return order
@@ -218,11 +239,62 @@ async def approve(context: Context, order: Order) -> None:
     await _close_cards(context, order)
 
 
-async def reoffer(context: Context, order: Order) -> None:
-    """Its task was called off: the order waits again, the resident and the coordinators know."""
-    await move(program(context), order, "reoffer")
-    await post.to_person(context, order.resident_id, Screen("order.reoffered", shown(order)), subject=f"order:{order.id}")
-    await announce(context, order)
+async def reoffer(context: Context, order: Order, task: Task, why: str = "reoffered") -> None:
+    """Its task was called off (`why`: reoffered), found nobody (unclaimed), or nobody came (unserved): the order waits again.
+
+    The resident reads the truth, the coordinators get the order once more.
+    """
+    await move(tasks.program(context), order, "reoffer")
+    told = shown(order) | {"start": task.start_at}
+    await post.to_person(context, order.resident_id, Screen(f"order.{why}", told), subject=f"order:{order.id}")
+    await announce(context, order, Key(f"order.note.{why}", {"number": task.short_no, "start": task.start_at}))
+
+
+async def look(context: Context, code: str) -> Screen:
+    """How an order stands, for the one who ordered and for coordinators. Raises Refusal: unknown, or somebody else's."""
+    order = await find(context, code)
+    related = await relations(context, order)
+    if not related & {"resident", "coordinator"}:
+        raise Refusal("refused.permission")
+    return await _sheet(context, order, related)
+
+
+async def _sheet(context: Context, order: Order, related: frozenset[str]) -> Screen:
+    buttons = []
+    if "coordinator" in related and order.state == "SUBMITTED":
+        buttons += [Button("order.button.dispatch", Do.dispatch_order(order.id)), Button("order.button.reject", Do.reject_order(order.id))]
+    if "resident" in related and await allowed(context, order, "withdraw"):
+        buttons.append(Button("order.button.withdraw", Do.withdraw_order(order.id)))
+    resident = await context.session.get(Person, order.resident_id) if "coordinator" in related else None
+    values = _own(order) | {
+        "state": Key(f"state.order.{order.state}"), "plan": await _plan(context, order), "from": caller(resident), "reason": order.reason,
+    }  # fmt: skip
+    return Screen("order.sheet", values, (tuple(buttons),) if buttons else ())
+
+
+async def _plan(context: Context, order: Order) -> Key | None:
+    """When somebody comes, and whether anybody has taken it on; never who (domain.md §0.6)."""
+    query = select(Task).where(col(Task.source) == "order", col(Task.source_id) == order.id, col(Task.state) != "CANCELLED")
+    task = (await context.session.scalars(query.order_by(col(Task.created_at).desc()).limit(1))).first()
+    if task is None:
+        return None
+    view = await tasks.view(context, task)
+    taken = Key("order.plan.taken", view.values) if view.taken else Key("order.plan.waiting")
+    return Key("order.plan", view.values | {"taken": taken})
+
+
+async def mine(context: Context) -> Screen:
+    """The actor's own orders: the only one in full, several in a list, the latest first."""
+    query = select(Order).where(col(Order.resident_id) == context.actor.id).order_by(col(Order.submitted_at).desc()).limit(LISTED)
+    found = list((await context.session.scalars(query)).all())
+    if not found:
+        return Screen("order.none", {}, ((Button("order.button.order", Do.order()),),))
+    if len(found) == 1:
+        return await _sheet(context, found[0], frozenset({"resident"}))
+    lines = [
+        Key("order.line", shown(each) | {"state": Key(f"state.order.{each.state}"), "plan": await _plan(context, each)}) for each in found
+    ]
+    return Screen("order.list", {"lines": stack(lines)})
 
 
 async def _close_cards(context: Context, order: Order) -> None:

@@ -25,6 +25,7 @@ _TEN = _NUMERALS["ten"]
 _CHINESE = "".join(_DIGITS) + _TEN
 _NUMBER = rf"\d{{1,3}}|[a-z]|[{_CHINESE}]{{1,3}}"
 _SHORTEST_NAME = 2
+_MOST_CANDIDATES = 8
 _LOWEST_TOP, _HIGHEST_TOP = 3, 40
 _ROOF = "roof"
 
@@ -160,7 +161,8 @@ class Gazetteer:
         """Return the place that the text names, read by somebody whose building is `home` (None: not known).
 
         Another estate than the home's, named without a building, is "ambiguous" among its buildings: the home would be
-        wrong. The home's own estate says no more than the home does: "none", and the caller takes the home.
+        wrong. One with more than eight is "none" with its words in the detail: so many are no choice, the person is asked
+        where. The home's own estate says no more than the home does: "none", and the caller takes the home.
         """
         shown = plain(text)
         folded = _lower(shown)
@@ -316,14 +318,22 @@ class Gazetteer:
         return ("place" if len(places) == 1 else "ambiguous"), places
 
     def _estate_alone(self, shown: str, folded: str, home_estate: str | None) -> PlaceMatch:
-        """Return the buildings of another estate than the home's when it is named without a building: one must be asked."""
+        """Return what an estate named without a building leaves: its buildings where they are few enough to choose from.
+
+        Of a large estate, and of the home's own, nothing is named; a large one's words are the detail, so that they are kept.
+        """
         estates = self._estates_said(folded)
-        if estates is None or home_estate in estates:
+        if estates is None:
             return PlaceMatch("none", (), _detail(shown, folded, 0, 0), "")
+        candidates = tuple(building.place for building in self._all() if building.estate in estates)
         words = max((word for word, of in self._estate_words.items() if of == estates and word in folded), key=len)
         start, end = folded.find(words), folded.find(words) + len(words)
-        candidates = tuple(building.place for building in self._all() if building.estate in estates)
-        return PlaceMatch("ambiguous", candidates, _detail(shown, folded, start, end), shown[start:end])
+        near = _detail(shown, folded, start, end)
+        if len(candidates) > _MOST_CANDIDATES:
+            return PlaceMatch("none", (), f"{shown[start:end]}{near}", "")
+        if home_estate in estates:
+            return PlaceMatch("none", (), _detail(shown, folded, 0, 0), "")
+        return PlaceMatch("ambiguous", candidates, near, shown[start:end])
 
     def _all(self) -> Iterator[_Building]:
         """Yield every building of every estate."""

@@ -69,7 +69,9 @@ async def _answer(context: Context, problem: Problem, grade: str | None, solved:
         shown = problem_screens.echo(problem.id, problem.code, problem.result, grade, solved)
     if problem.reporter_id is not None:
         pressed_here = context.chat.id if context.chat is not None and not spoken else None
-        await post.edit_card(context, f"echo:{problem.id}", shown, besides=pressed_here)
+        # What was typed is answered below: the echo above only loses its buttons, it does not say the same again.
+        stands = problem_screens.answered(problem.code, problem.result, grade) if spoken else shown
+        await post.edit_card(context, f"echo:{problem.id}", stands, besides=pressed_here)
     return shown
 
 
@@ -133,7 +135,10 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], te
     count = problem.reopen_count + 1
     await moves.move(context, problem, "reopen", text.strip(), resolve_due=due, reopen_count=count, **fields)
     provisional = tickets.provisional(context, due)
-    values = _said(problem, text) | {"due": due, "count": count, "provisional": provisional}
+    on_agenda = count >= MEETING_AT
+    values = _said(problem, text) | {
+        "due": due, "count": count, "provisional": provisional, "meeting": Key("rating.on_agenda") if on_agenda else None,
+    }  # fmt: skip
     look = [Button("button.show", Do.show(problem.id))]
     urgent = problem.sla == "P1"
     others = [person.id for person in await tickets.coordinators(context)]
@@ -142,11 +147,13 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], te
     if count == SECRETARY_AT:
         contact = context.calendar.due(context.now, 1)
         await tickets.tell(context, problem, bosses, screen("rating.told_secretary", look, **values, contact=contact))
-    if count >= MEETING_AT:
+    if on_agenda:
         moves.remark(context, problem, "joint_meeting", str(count))
-        await tickets.tell(context, problem, [*bosses, *others], screen("rating.told_meeting", look, **values))
+        told = {*await tickets.handlers(context, problem), *others}
+        await tickets.tell(context, problem, [one for one in bosses if one not in told], screen("rating.told_meeting", look, **values))
     await tickets.refresh(context, problem)
-    return screen("rating.reopened", tickets.talk_button(problem), code=problem.code, due=due, provisional=provisional)
+    ask = Key("rating.what_is_wrong" if problem.reporter_id else "rating.what_is_wrong_anonymous")
+    return screen("rating.reopened", tickets.talk_button(problem), code=problem.code, due=due, provisional=provisional, ask=ask)
 
 
 # -- silence --------------------------------------------------------------------------------------------------------

@@ -5,17 +5,20 @@ Neither learns the other's address; an anonymous reporter is named to nobody.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, Chat, OutboxMessage, Problem, ProblemMessage, keyring
-from services import dialogs, media, moves, tickets
+from services import dialogs, media, moves, tickets, understanding
 from services.context import Context, Refusal
 from services.dialogs import Answer
 from texts.screen import Key, Screen, Value, screen
 
 _SUBJECT = "problem:"
 DRAFT = "talk"
+LISTENING = timedelta(days=1)
 
 
 async def about(context: Context) -> Problem | None:
@@ -53,8 +56,8 @@ async def _is_address(context: Context, chat: Chat, token_id: str | None) -> boo
 
 
 async def may_talk(context: Context, problem: Problem) -> bool:
-    """Whether the actor is at one of the two ends of the problem's line."""
-    return bool({"reporter", "grid_leader"} & await moves.relations(context, problem))
+    """Whether the actor is at one of the two ends of the problem's line, or has the same problem."""
+    return bool({"reporter", "grid_leader"} & await moves.relations(context, problem)) or await tickets.is_supporter(context, problem)
 
 
 async def open_line(context: Context, problem: Problem) -> Answer:
@@ -71,15 +74,35 @@ async def open_line(context: Context, problem: Problem) -> Answer:
     return Answer(screen("relay.ask", code=problem.code), waiting=True)
 
 
-async def words_for_line(context: Context, text: str) -> Screen:
+def listen(context: Context, problem: Problem) -> bool:
+    """Wait for what the reporter says next of the reopened problem; whether it is awaited.
+
+    Never from an anonymous one, and not in a group: a kept dialog would tie the account to the problem.
+    """
+    if problem.state != "IN_PROGRESS" or not context.private or context.actor.id is None or context.actor.id != problem.reporter_id:
+        return False
+    dialogs.wait(context, DRAFT, problem, until=(context.now + LISTENING).isoformat())
+    return True
+
+
+def is_for_line(context: Context, said: str) -> bool:
+    """Whether a plain sentence is for the other end: asked for by [回复] it is; after a reopening danger and another day are not."""
+    draft = context.draft
+    if draft is None or draft.kind != DRAFT or "until" not in draft.data:
+        return True
+    return context.now <= datetime.fromisoformat(draft.data["until"]) and not understanding.understand(said).urgent
+
+
+async def words_for_line(context: Context, text: str) -> Answer:
     """Pass on the words that were asked for. Raises Refusal when none were."""
     problem, _ = await dialogs.waited(context, DRAFT)
-    return await pass_on(context, problem, text)
+    return Answer(await pass_on(context, problem, text), subject=tickets.subject(problem))
 
 
 async def pass_photo_on(context: Context, problem: Problem, data: bytes, caption: str) -> Screen:
     """Carry a photo to the other end; it is kept with the problem."""
-    stage = "before" if await moves.is_reporter(context, problem) else "after"
+    staff = "grid_leader" in await moves.relations(context, problem)
+    stage = "after" if staff and not await moves.is_reporter(context, problem) else "before"
     await context.session.flush()
     photo = await media.keep(context, tickets.subject(problem), data, stage=stage)
     return await pass_on(context, problem, caption, (photo.id,))
@@ -93,6 +116,9 @@ async def pass_on(context: Context, problem: Problem, text: str, pictures: tuple
         return await _to_handlers(context, problem, text.strip(), pictures)
     if "grid_leader" in who:
         return await _to_reporter(context, problem, text.strip(), pictures)
+    if await tickets.is_supporter(context, problem):
+        await tickets.add_words(context, problem, text, pictures)
+        return screen("relay.sent_to_handler", code=problem.code)
     raise Refusal("refused.only.grid_leader")
 
 
@@ -100,6 +126,8 @@ async def _to_reporter(context: Context, problem: Problem, text: str, pictures: 
     """From staff: the first relay is the first contact (domain.md §1)."""
     said = Screen("relay.to_reporter", {"code": problem.code, "text": text}, (tuple(tickets.talk_button(problem)),), pictures)
     urgent = problem.sla == "P1"
+    if not tickets.reachable(problem) and not problem.anonymous:
+        raise Refusal("relay.left", code=problem.code)
     if not await tickets.tell_reporter(context, problem, said, urgent=urgent):
         raise Refusal("relay.unreachable_anonymous" if problem.anonymous else "relay.unreachable", code=problem.code)
     _keep(context, problem, "out", text, context.actor.id)
@@ -123,9 +151,12 @@ async def _to_handlers(context: Context, problem: Problem, text: str, pictures: 
         "writer": writer,
         "text": text,
     }
-    said = Screen("relay.to_handler", values, (tuple(tickets.talk_button(problem)),), pictures)
+    said = Screen("relay.to_handler", values | {"line": Key("relay.line")}, (tuple(tickets.talk_button(problem)),), pictures)
+    to_street = Screen("relay.to_handler", values | {"line": None}, (), pictures)  # who has no way to answer
     _keep(context, problem, "in", text, None if problem.anonymous else context.actor.id)
-    await tickets.tell(context, problem, await tickets.handlers(context, problem), said, urgent=problem.sla == "P1")
+    for person_id in await tickets.handlers(context, problem):
+        shown = to_street if await tickets.view_of(context, person_id) == tickets.STREET else said
+        await tickets.tell(context, problem, [person_id], shown, urgent=problem.sla == "P1")
     return screen("relay.sent_to_handler", code=problem.code)
 
 

@@ -14,7 +14,7 @@ from models.lifecycle import CLAIM, TASK
 from services import post
 from services.context import SCHEDULER, Context, Refusal
 from services.hours import collide
-from services.moves import allowed, move, relations
+from services.moves import allowed, may_claim, move, relations
 from texts.actions import Do
 from texts.screen import Button, Key, Screen
 from texts.work_screens import PrivateHalf, TaskView, task_card, task_sheet
@@ -132,7 +132,7 @@ def _view(context: Context, task: Task, counts: dict[str, int]) -> TaskView:
         phase = "full" if total(HELD) >= task.capacity else "open"
     return TaskView(
         task.id, task.short_no, task.code, task.title, task.start_at, task.end_at, task.place_name, task.skill,
-        task.capacity, total(TAKEN), total(QUEUED), phase, task.state,
+        task.capacity, total(TAKEN), total(QUEUED), phase, task.state, total(("OFFERED",)),
     )  # fmt: skip
 
 
@@ -155,6 +155,14 @@ async def mark_full(context: Context, task: Task) -> None:
         await move(program(context), task, "fill")
     elif held < task.capacity and task.state == "CLAIMED":
         await move(program(context), task, "free")
+
+
+async def close_queue(context: Context, task: Task) -> None:
+    """Nobody can come up any more: who waits, or was offered a place and has not answered, hears that the queue is over."""
+    screen = Screen("claim.queue_closed", (await view(context, task)).values)
+    for waiting in await claims_of(context, task, *QUEUED):
+        await move(program(context), waiting, "expire" if waiting.state == "OFFERED" else "cancel", waitlist_pos=None)
+        await post.to_person(context, waiting.person_id, screen, subject=card_of(task))
 
 
 async def private_half(context: Context, task: Task) -> PrivateHalf:
@@ -183,7 +191,8 @@ async def sheet(context: Context, number: str) -> Screen:
     shown, mine = await view(context, task), await own_claim(context, task)
     state = mine.state if mine else ""
     buttons: list[Button] = []
-    if not mine and shown.phase in ("open", "full"):
+    welcome = may_claim(context, task) and (not task.skill or task.skill in context.actor.member_skill)
+    if not mine and welcome and shown.phase in ("open", "full"):
         buttons.append(Button("task.button.claim" if shown.phase == "open" else "task.button.wait", Do.claim(task.id)))
     if mine and state == "OFFERED":
         buttons += [
@@ -196,7 +205,7 @@ async def sheet(context: Context, number: str) -> Screen:
         buttons.append(Button("claim.button.withdraw", Do.withdraw_claim(task.id)))
     if state == "CHECKED_IN":
         buttons.append(Button("task.button.check_out", Do.check_out(task.id)))
-    if await allowed(context, task, "cancel"):
+    if await allowed(context, task, "cancel") and not await claims_of(context, task, "DONE", "VERIFIED"):
         buttons.append(Button("task.button.cancel", Do.cancel_task(task.id)))
     half = await private_half(context, task)
     return task_sheet(shown, half, state, buttons, mine.waitlist_pos if mine else None)
@@ -204,14 +213,23 @@ async def sheet(context: Context, number: str) -> Screen:
 
 async def upcoming(context: Context) -> list[TaskView]:
     """The tasks that may still be claimed, the next one first."""
+    tasks = await _to_come(context)
+    counts = await _counts(context, [task.id for task in tasks])
+    return [_view(context, task, counts.get(task.id, {})) for task in tasks]
+
+
+async def _to_come(context: Context) -> list[Task]:
     query = select(Task).where(
         col(Task.community_id) == context.ground.community_id,
         col(Task.state).in_(UNSETTLED),
         col(Task.start_at) > context.now,
     )
-    tasks = (await context.session.scalars(query.order_by(col(Task.start_at)).limit(LIST_LENGTH))).all()
-    counts = await _counts(context, [task.id for task in tasks])
-    return [_view(context, task, counts.get(task.id, {})) for task in tasks]
+    return list((await context.session.scalars(query.order_by(col(Task.start_at)).limit(LIST_LENGTH))).all())
+
+
+async def invited(context: Context) -> bool:
+    """Whether the actor may claim any of the tasks to come."""
+    return any(may_claim(context, task) for task in await _to_come(context))
 
 
 async def mine(context: Context) -> list[tuple[TaskView, str]]:

@@ -188,12 +188,12 @@ async def announce(context: Context, problem: Problem) -> None:
 async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[str], *, urgent: bool = False) -> None:
     """Post the ticket to each of these persons once, as their roles let them see it."""
     for person_id in dict.fromkeys(person_ids):
-        view = await view_of(context, problem, person_id)
+        view = await view_of(context, person_id)
         shown = await ticket(context, problem, view)
         await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent)
 
 
-async def view_of(context: Context, problem: Problem, person_id: str) -> str:
+async def view_of(context: Context, person_id: str) -> str:
     """Which kind of viewer a person is: LEADER, COORDINATOR or STREET."""
     roles = {grant.role for grant in await roles_of(context.session, person_id, context.now)}
     if roles & {"coordinator", "community_clerk", "community_secretary"}:
@@ -245,16 +245,16 @@ async def is_supporter(context: Context, problem: Problem) -> bool:
     return await context.session.get(ProblemSupporter, (problem.id, context.actor.id)) is not None
 
 
-async def add_words(context: Context, problem: Problem, text: str) -> None:
+async def add_words(context: Context, problem: Problem, text: str, pictures: tuple[str, ...] = ()) -> None:
     """Keep what a supporter says of the problem, and give it to the handlers in private; the reporter does not see it."""
     text = text.strip()
-    if not text:
+    if not text and not pictures:
         return
     person = context.actor.person
     context.session.add(ProblemMessage(problem_id=problem.id, direction="supporter", body=text, author_id=context.actor.id, at=context.now))
     writer = person.display_name if person else ""
     values: dict[str, Value] = {"code": problem.code, "category": category(problem), "text": text, "writer": writer}
-    told = Screen("supporter.told_handler", values, ((Button("button.show", Do.show(problem.id)),),))
+    told = Screen("supporter.told_handler", values, ((Button("button.show", Do.show(problem.id)),),), pictures)
     await tell_handlers(context, problem, told, urgent=problem.sla == "P1")
 
 

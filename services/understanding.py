@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from services import places
@@ -169,7 +170,7 @@ def _fold(text: str, words: Lexicon) -> str:
     """
     stretches = places.plain(text).lower().translate(words.simplified).split(" ")
     folded = stretches[0]
-    for last, stretch in zip(stretches, stretches[1:], strict=False):
+    for last, stretch in pairwise(stretches):
         if not (_CHINESE_END.search(last) and _CHINESE_START.match(stretch)):
             folded += " "
         elif len(last) > 1 and len(stretch) > 1:
@@ -306,10 +307,10 @@ class _Dangers:
         """Return the stretch in which the parts of the sign meet, and whether none of them is denied there."""
         if not all(self._found(part) for part in sign.needed) or any(self._found(part) for part in sign.excluded):
             return None
-        meetings = [(span, span, not self._denied(span, lasting)) for span in self._found(sign.needed[0])]
+        meetings = [(span, span, self._meant(sign.needed[0], span, lasting)) for span in self._found(sign.needed[0])]
         for part in sign.needed[1:]:
             meetings = [
-                (_around(stretch, span), span, meant and not self._denied(span, lasting))
+                (_around(stretch, span), span, meant and self._meant(part, span, lasting))
                 for stretch, last, meant in meetings
                 for span in self._found(part)
                 if _gap([last], [span]) <= sign.reach
@@ -339,6 +340,10 @@ class _Dangers:
         guards = self._words.guards
         return guards[when].search(self._folded) is not None and guards["present"].search(self._folded) is None
 
+    def _meant(self, part: str, span: Span, lasting: bool) -> bool:
+        """Tell whether a part of a danger is said in earnest where it stands."""
+        return part in self._words.bystanders or not self._denied(span, lasting)
+
     def _denied(self, span: Span, lasting: bool) -> bool:
         """Tell whether the clause around the words denies, fears, supposes or only speaks about what they name.
 
@@ -366,9 +371,7 @@ def _around(one: Span, other: Span) -> Span:
 
 def _things(folded: str, words: Lexicon) -> dict[str, frozenset[int]]:
     """Return the things a report is about, by their facet."""
-    found = {
-        facet: frozenset(at for at, thing in enumerate(things) if thing.search(folded)) for facet, things in words.facets.items()
-    }
+    found = {facet: frozenset(at for at, thing in enumerate(things) if thing.search(folded)) for facet, things in words.facets.items()}
     return {facet: things for facet, things in found.items() if things}
 
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from sqlmodel import col, func, select
 
 from models import CheckIn, Claim, Evaluation, Order, PartyMember, Problem, Task
-from services import post, tasks, tickets
+from services import hours, post, tasks, tickets
 from services.context import Actor, Context, Refusal
 from services.identity import persons_with
-from services.moves import allowed, move, relations
+from services.moves import allowed, move, relations, remark
 from services.tasks import TAKEN, card_of, program
 from texts.actions import Do
 from texts.problem_screens import GRADES
 from texts.screen import Button, Key, Screen, rows
-from texts.work_screens import STARS, ask_organisation, ask_resident
+from texts.work_screens import STARS, absence, ask_organisation, ask_resident
+
+EXPLAIN_WORKDAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +50,98 @@ async def verify_named(context: Context, number: str, name: str) -> Verified:
     task = await tasks.find(context, number)
     if not await tasks.may_lead(context, task):
         raise Refusal("refused.permission")
-    claim, _ = await tasks.named(context, task, name, *TAKEN)
+    claim, _ = await tasks.named(context, task, name, *TAKEN, "NO_SHOW")
     return await verify(context, claim.id)
 
 
 async def verify(context: Context, claim_id: str) -> Verified:
     """Verify a claim: its hours count from now on, and when it was the last the ratings begin.
 
+    Who did not check in but was there counts with the planned hours, within three workdays.
     Raises Refusal: not checked out yet, verified already, not the actor's to do; nobody verifies themselves but a coordinator.
     """
-    claim = await context.session.get(Claim, claim_id)
-    if claim is None:
-        raise Refusal("claim.unknown")
-    task = await tasks.find(context, claim.task_id, lock=True)
-    await context.session.refresh(claim)
+    task, claim = await _locked(context, claim_id)
     related = await relations(context, task)
     if claim.person_id == context.actor.id and "coordinator" not in related and "scheduler" not in related:
         raise Refusal("verify.own")
     name = (await tasks.names(context, [claim])).get(claim.person_id, "")
     if claim.state in ("ACTIVE", "CHECKED_IN") and await tasks.may_lead(context, task):
         raise Refusal("verify.not_out", name=name, number=task.short_no)
+    if claim.state == "NO_SHOW":
+        if not _in_time(context, task):
+            raise Refusal("claim.absence_late", number=task.short_no)
+        planned = hours.counted(task.start_at, task.end_at, task.planned_hours)
+        await move(context, claim, "came", hours=planned, checked_in_at=task.start_at, checked_out_at=task.end_at, flagged=True)
     await move(context, claim, "verify", verified_by=context.actor.id, verified_at=context.now)
     await _credit(context, claim)
     values = (await tasks.view(context, task)).values | {"hours": claim.hours}
     await post.to_person(context, claim.person_id, Screen("verify.told", values), subject=card_of(task))
     await finish(context, task)
     return Verified(task, claim, name)
+
+
+async def _locked(context: Context, claim_id: str) -> tuple[Task, Claim]:
+    claim = await context.session.get(Claim, claim_id)
+    if claim is None:
+        raise Refusal("claim.unknown")
+    task = await tasks.find(context, claim.task_id, lock=True)
+    await context.session.refresh(claim)
+    return task, claim
+
+
+def _in_time(context: Context, task: Task) -> bool:
+    """Whether an absence may still be explained: three workdays after the task (domain.md §5, NO_SHOW)."""
+    return context.now <= context.calendar.due(task.end_at, EXPLAIN_WORKDAYS)
+
+
+async def to_explain(context: Context, number: str) -> tuple[Task, Claim]:
+    """The actor's absence from the task, when it may still be explained. Raises Refusal."""
+    task = await tasks.find(context, number, lock=True)
+    query = select(Claim).where(
+        col(Claim.task_id) == task.id, col(Claim.person_id) == context.actor.id, col(Claim.state) == "NO_SHOW"
+    )  # fmt: skip
+    missing = (await context.session.scalars(query.execution_options(populate_existing=True))).first()
+    if missing is None:
+        raise Refusal("claim.nothing_to_explain", number=task.short_no)
+    if not _in_time(context, task):
+        raise Refusal("claim.explain_late", number=task.short_no)
+    return task, missing
+
+
+async def explain(context: Context, number: str, reason: str) -> Task:
+    """Why the actor did not come goes to the leader and the coordinators, who excuse it or not. Raises Refusal."""
+    task, missing = await to_explain(context, number)
+    missing.withdraw_reason = reason
+    context.session.add(missing)
+    remark(context, missing, "explain", reason)
+    name = context.actor.person.display_name if context.actor.person else ""
+    screen = absence(await tasks.view(context, task), missing.id, name, reason)
+    people = {person.id for person in await persons_with(context, "coordinator", "community_clerk")} | {task.leader_id}
+    for person_id in sorted(filter(None, people - {context.actor.id})):
+        await post.to_person(context, person_id, screen, subject=card_of(task))
+    return task
+
+
+async def decide_absence(context: Context, claim_id: str, answer: str) -> Verified:
+    """The leader's or a coordinator's word on an explained absence: EXCUSED, so that it does not count, or it stays.
+
+    Raises Refusal: not theirs to decide, their own, not explained, or excused already.
+    """
+    task, claim = await _locked(context, claim_id)
+    related = await relations(context, task)
+    if not await tasks.may_lead(context, task):
+        raise Refusal("refused.permission")
+    if claim.person_id == context.actor.id and "coordinator" not in related:
+        raise Refusal("check_in.own")
+    if claim.state != "NO_SHOW" or not claim.withdraw_reason:
+        raise Refusal("claim.absence_decided", number=task.short_no)
+    if answer == "yes":
+        await move(context, claim, "excuse", excused=True)
+    else:
+        remark(context, claim, "not_excused")
+    key = "claim.absence_excused" if answer == "yes" else "claim.absence_stays"
+    await post.to_person(context, claim.person_id, Screen(key, (await tasks.view(context, task)).values), subject=card_of(task))
+    return Verified(task, claim, (await tasks.names(context, [claim])).get(claim.person_id, ""))
 
 
 async def _credit(context: Context, claim: Claim) -> None:
@@ -104,10 +172,8 @@ async def finish(context: Context, task: Task) -> None:
     done = await tasks.claims_of(context, task, "VERIFIED")
     if not done or (context.now < task.end_at and len(done) < task.capacity):
         return
-    system = program(context)
-    for waiting in await tasks.claims_of(context, task, "WAITLISTED"):
-        await move(system, waiting, "cancel", waitlist_pos=None)
-    await move(system, task, "verified")
+    await tasks.close_queue(context, task)
+    await move(program(context), task, "verified")
     shown = await tasks.refresh(context, task)
     problem = await _problem(context, task)
     if problem is not None and problem.reporter_id is None and problem.token_id is not None:
@@ -123,12 +189,13 @@ async def _problem(context: Context, task: Task) -> Problem | None:
     return await context.session.get(Problem, task.source_id) if task.source == "problem" and task.source_id else None
 
 
-async def _order(context: Context, task: Task) -> Order | None:
+async def order_of(context: Context, task: Task) -> Order | None:
+    """The order that stands behind the task."""
     return await context.session.get(Order, task.source_id) if task.source == "order" and task.source_id else None
 
 
 async def _resident(context: Context, task: Task) -> str | None:
-    if (order := await _order(context, task)) is not None:
+    if (order := await order_of(context, task)) is not None:
         return order.resident_id
     problem = await _problem(context, task)
     return problem.reporter_id if problem is not None else None
@@ -206,7 +273,7 @@ async def _close(context: Context, task: Task) -> None:
     system = program(context)
     await move(system, task, "rated")
     await move(system, task, "close")
-    if (order := await _order(context, task)) is not None:
+    if (order := await order_of(context, task)) is not None:
         await move(system, order, "finish")
     grade = Key(f"grade.{task.resident_rating}") if task.resident_rating else None
     values = (await tasks.refresh(context, task)).values | {"grade": grade, "stars": task.organisation_rating}

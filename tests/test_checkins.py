@@ -90,6 +90,7 @@ async def test_a_refused_location_after_the_end_is_an_absence(stage, number):
 
 async def test_the_ratings_of_a_task_that_was_never_full_begin_at_its_end(stage, number):
     await do(stage, "M01", checkins.by_code, number, "8246")
+    stage.now += timedelta(minutes=5)
     await do(stage, "M01", checkins.check_out, number)
     await do(stage, "ST05", verifying.verify_named, number, "陈书禾")
     task = await stage.find(number)
@@ -163,9 +164,10 @@ async def test_nobody_but_a_coordinator_signs_or_verifies_for_themselves(stage):
     stage.now = SATURDAY
     assert await refusal(stage, "ST05", checkins.by_proxy, number, "苏念安") == "check_in.own"
     await do(stage, "ST02", checkins.by_proxy, number, "苏念安")
+    await do(stage, "ST02", checkins.by_proxy, number, "顾明溪")
+    stage.now += timedelta(minutes=5)
     await do(stage, "ST05", checkins.check_out, number)
     assert await refusal(stage, "ST05", verifying.verify_named, number, "苏念安") == "verify.own"
-    await do(stage, "ST02", checkins.by_proxy, number, "顾明溪")
     await do(stage, "ST02", checkins.check_out, number)
     assert (await do(stage, "ST02", verifying.verify_named, number, "顾明溪")).claim.state == "VERIFIED"
 
@@ -249,6 +251,7 @@ async def test_five_workdays_later_it_verifies_itself_when_a_code_proved_it(stag
 
 async def test_a_proxy_check_in_waits_for_a_person(stage, number):
     await do(stage, "ST05", checkins.by_proxy, number, "陈书禾")
+    stage.now += timedelta(minutes=5)
     await do(stage, "M01", checkins.check_out, number)
     row = (await stage.claims(number))["M01"]
     assert "verify_alone" not in [job for job, _, _ in await stage.alarms()]
@@ -312,6 +315,8 @@ async def test_the_organisations_rating_alone_does_not_close_an_order(stage, ord
 async def test_every_proof_is_kept(stage, number):
     await do(stage, "M01", checkins.by_location, number, FAR)
     await do(stage, "M01", checkins.by_code, number, "8246")
+    assert await refusal(stage, "M01", checkins.check_out, number) == "check_out.at_once"
+    stage.now += timedelta(minutes=1)
     await do(stage, "M01", checkins.check_out, number)
     async with stage.turn(None) as context:
         rows = await context.session.scalars(sa.select(CheckIn).order_by(CheckIn.id))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from models import database as database_module
 from models.database import Database, _config, migrate
 from sqlmodel import SQLModel
 
+ROOT = Path(__file__).resolve().parent.parent
 HEAD = ScriptDirectory.from_config(_config("sqlite://")).get_current_head()
 
 
@@ -66,10 +68,18 @@ async def test_migrating_again_changes_nothing_and_loses_nothing(bare_database_u
     await database.close()
 
 
-async def test_two_processes_that_start_together_migrate_once(databases):
-    """The first start of two processes on one PostgreSQL server."""
+MIGRATE = "import asyncio, sys; from models.database import migrate; print(sys.stdin.readline()); asyncio.run(migrate(sys.argv[1]))"
+
+
+async def test_processes_that_start_together_migrate_once(databases):
+    """The first start of several processes on one PostgreSQL server."""
     with databases.fresh("postgresql", bare=True) as url:
-        await asyncio.gather(*(migrate(url) for _ in range(3)))
+        pipe = asyncio.subprocess.PIPE
+        starting = [
+            await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(3)
+        ]
+        results = await asyncio.gather(*(process.communicate(b"go\n") for process in starting))
+        assert [process.returncode for process in starting] == [0, 0, 0], [err.decode()[-500:] for _, err in results]
         database = Database(url)
         async with database.connection() as connection:
             assert await connection.run_sync(differences) == []

@@ -11,6 +11,7 @@ from models import Draft, Order, Problem, StateLog, Task
 from services import claims, dispatching, orders, tasks
 from services.context import Refusal
 from services.dispatching import Line, read_line
+from services.hours import words
 from services.workdays import ZONE
 from texts.render import Capabilities, catalogue, holes, render
 
@@ -189,7 +190,7 @@ async def test_dispatching_an_order_publishes_a_task_with_the_defaults(stage):
     assert (task.place_name, task.planned_hours, len(task.check_in_code)) == ("青禾苑4幢", 2.0, 4)
     assert "王桂英 13800001234" in task.contact
     card = (await stage.posted(group="party"))[-1]
-    assert card.text.startswith("【接单】#31 给我妈量个血压")
+    assert card.text.startswith("【接单】#31 关爱服务·上门量血压")
     assert "需2人 已接0人 候补0人" in card.text
     assert "王桂英" not in card.text
     assert card.buttons[0][1].start == "task-31"
@@ -248,10 +249,25 @@ async def test_the_reporter_of_a_broken_lamp_is_not_given_away(stage):
     assert task.contact == ""
 
 
-def test_a_title_is_short_and_masked():
-    assert dispatching.title("给我妈量个血压,周六上午。", "周六上午") == "给我妈量个血压"
-    assert "13912345678" not in dispatching.title("电话13912345678要人陪")
-    assert len(dispatching.title("很" * 30)) == 20
+@pytest.mark.parametrize(
+    ("service", "text", "title"),
+    [
+        ("care", "给我妈量个血压,周六上午", "关爱服务·上门量血压"),
+        ("care", "我妈糖尿病瘫痪在床,要人上门换药", "关爱服务·上门"),
+        ("living", "家里灯泡坏了,电话13912345678", "生活服务·换灯修灯"),
+        ("legal", "想立遗嘱", "法律服务·上门"),
+        ("", "随便", "社区服务·上门"),
+    ],
+)
+def test_a_title_says_the_service_and_nothing_of_the_resident(service, text, title):
+    assert orders.public_title(service, text) == title
+
+
+def test_no_title_can_speak_of_health_or_hardship():
+    titles = words()["titles"]
+    made = [titles["form"].format(what=what, detail=detail) for what in titles["services"].values() for _, detail in titles["neutral"]]
+    assert [title for title in made if orders.neutral(title) != title] == []
+    assert orders.neutral("困难帮扶") == "社区服务"
 
 
 async def test_two_coordinators_dispatch_one_order_and_one_task_is_made(stage):

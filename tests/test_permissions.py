@@ -65,6 +65,7 @@ RULES = {
         rated        | VERIFIED                                       | RATED       | scheduler
         close        | RATED                                          | CLOSED      | scheduler
         cancel       | OPEN CLAIMED UNFILLED                          | CANCELLED   | creator coordinator
+        lapse        | OPEN UNFILLED                                  | CANCELLED   | scheduler
     """,
     "claim": """
         claim        | -                                              | ACTIVE         | member leader
@@ -78,6 +79,8 @@ RULES = {
         check_in     | ACTIVE                                         | CHECKED_IN     | claimer task_leader leader
         check_out    | CHECKED_IN                                     | DONE           | claimer task_leader leader scheduler
         no_show      | ACTIVE                                         | NO_SHOW        | scheduler
+        excuse       | NO_SHOW                                        | EXCUSED        | task_leader leader
+        came         | NO_SHOW                                        | DONE           | task_leader leader
         verify       | DONE                                           | VERIFIED       | task_leader leader scheduler
         cancel       | ACTIVE WAITLISTED OFFERED CHECKED_IN           | CANCELLED      | scheduler
     """,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.understanding import demo_places
-from services.places import Gazetteer, NamedPlace, building_numbers, parts, plain, without_places
+from services.places import Gazetteer, NamedPlace, building_numbers, parts, plain, spots, without_places
 
 GAZETTEER = Gazetteer(demo_places())
 HOME = "青禾苑2幢"
@@ -83,6 +83,32 @@ def test_another_estate_without_a_building_is_asked_and_never_becomes_the_home()
     assert match.kind == "ambiguous"
     assert {place.grid for place in match.places} == {"G3"}
     assert GAZETTEER.find("青禾苑大门口道闸坏了", HOME).kind == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "home", "detail"),
+    [
+        ("望溪商街太吵", HOME, "望溪商街"),
+        ("梧桐新村停水了", HOME, "梧桐新村"),
+        ("青禾苑大门口道闸坏了", "溪畔花园2幢", "青禾苑大门口"),
+        ("青禾苑大门口道闸坏了", HOME, "青禾苑大门口"),
+        ("梧桐新村停水了", None, "梧桐新村"),
+    ],
+)
+def test_a_large_estate_without_a_building_is_no_choice_but_its_words_are_kept(text, home, detail):
+    match = GAZETTEER.find(text, home)
+    assert (match.kind, match.places, match.words) == ("none", (), "")
+    assert match.detail == detail
+
+
+def test_what_pins_a_report_down_within_an_estate():
+    assert spots("3幢2单元501") == (frozenset("3"), frozenset("2"), frozenset({"501"}), frozenset(), frozenset())
+    assert spots("四楼和8层")[3] == {"4", "8"}
+    assert "1" not in spots("顶楼漏雨")[3]
+    assert "6" in spots("顶楼漏雨")[3]
+    assert not spots("楼顶种菜")[3] & spots("顶楼一楼")[3]
+    assert spots("三号充电桩坏了")[4] == {"3"}
+    assert not spots("三号楼楼上下楼梯")[3] | spots("三号楼楼上下楼梯")[4]
 
 
 def test_an_alias_of_one_estate_is_not_meant_where_another_is_named():

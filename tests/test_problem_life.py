@@ -286,7 +286,7 @@ async def test_only_listed_reasons_refuse_and_the_appeal_is_once(stage):
         assert not (await mine.appeal_because(context, "就在9幢门口")).waiting
     assert (await find(stage, code)).state == "SUBMITTED"
     assert "就在9幢门口" in shown((await to(stage, "ST01"))[-1]).text
-    async with stage.turn("ST02") as context:
+    async with stage.turn("ST01") as context:
         await desk.reject(context, await problems.find(context, code), "elsewhere")
     async with stage.turn("R101") as context:
         with pytest.raises(Refusal) as refusal:
@@ -432,7 +432,7 @@ async def test_the_overview_has_five_and_no_anonymous_one(stage):
     codes = [await report(stage, submitted_at=stage.now + timedelta(minutes=n)) for n in range(6)]
     hidden = await report(stage, anonymous="R101")
     async with stage.turn("R101") as context:
-        listed = drawn(await mine.overview(context))
+        listed = drawn((await mine.overview(context)).screen)
     assert labels(listed) == codes[:0:-1]
     assert hidden not in listed.text
 
@@ -443,9 +443,9 @@ async def test_the_list_of_work_is_the_own_grid_only(stage):
     fresh = await report(stage, resolve_due=stage.now + timedelta(days=5))
     foreign = await report(stage, grid_code="G2")
     async with stage.turn("ST04") as context:
-        assert labels(drawn(await desk.todo(context))) == [fresh, soon, late]
+        assert labels(drawn((await desk.todo(context)).screen)) == [fresh, soon, late]
     async with stage.turn("ST02") as context:
-        assert foreign in labels(drawn(await desk.todo(context)))
+        assert foreign in labels(drawn((await desk.todo(context)).screen))
     async with stage.turn("R101") as context:
         with pytest.raises(Refusal):
             await desk.todo(context)
@@ -456,7 +456,7 @@ async def test_a_phone_call_is_taken_down_and_the_caller_known_again(stage):
     for _ in range(2):
         async with stage.turn("ST04") as context:
             answer = await desk.on_behalf(context, "王阿姨", "13912345678", "青禾苑9幢门口路灯不亮")
-            assert "代录" in text(answer)
+            assert "代录" in text(answer.screen)
     async with stage.turn(None) as context:
         made = list(await context.session.scalars(sa.select(Problem)))
         assert {(one.channel, one.category, one.grid_code, one.place_name) for one in made} == {("phone", "E01", "G1", "青禾苑9幢")}

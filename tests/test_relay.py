@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from problem_stage import MORNING, NIGHT, deliver, find, history, labels, report, sealed, shown, text, to
 from work_stage import Stage, staged
 
-from models import OutboxMessage, ProblemMessage
+from models import OutboxMessage, Person, ProblemMessage
 from services import problems, relay
 from services.context import Refusal
 from texts.screen import Screen
@@ -115,12 +115,16 @@ async def test_only_the_two_ends_talk(stage):
 
 
 async def test_who_cannot_be_reached_by_chat_is_to_be_phoned(stage):
-    code = await report(stage, None)
-    async with stage.turn("ST04") as context:
-        with pytest.raises(Refusal) as refusal:
-            await relay.pass_on(context, await problems.find(context, code), "你好")
-    assert refusal.value.key == "relay.unreachable"
-    assert (await find(stage, code)).first_contact_at is None
+    async with stage.turn(None) as context:
+        caller = Person(community_id=context.ground.community_id, display_name="王阿姨", phone="13800001234")
+        context.session.add(caller)
+    by_phone, left = await report(stage, reporter_id=caller.id, channel="phone"), await report(stage, None)
+    for code, key in ((by_phone, "relay.unreachable"), (left, "relay.left")):
+        async with stage.turn("ST04") as context:
+            with pytest.raises(Refusal) as refusal:
+                await relay.pass_on(context, await problems.find(context, code), "你好")
+        assert refusal.value.key == key
+        assert (await find(stage, code)).first_contact_at is None
 
 
 async def test_an_anonymous_reporter_keeps_no_dialog(stage):
@@ -131,4 +135,4 @@ async def test_an_anonymous_reporter_keeps_no_dialog(stage):
         assert context.draft is None
     async with stage.turn("ST04") as context:
         assert (await relay.open_line(context, await problems.find(context, code))).waiting
-        assert "已转给" in text(await relay.words_for_line(context, "请问是几楼？"))
+        assert "已转给" in text((await relay.words_for_line(context, "请问是几楼？")).screen)

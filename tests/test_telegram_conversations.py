@@ -169,10 +169,11 @@ async def test_in_a_group_chatter_is_never_answered_and_commands_are(town):
     for bare in ("/claim@another_bot 32", "/start", "/unknown"):
         assert await member.says_in(party, bare) == []
     greeting = town.telegram.shown(party)[0]
-    (claimed,) = await member.says_in(party, "接单 32", reply_to=greeting.message_id)
-    assert "#32 接单成功" in claimed.text
-    (left,) = await member.says_in(party, f"/unclaim@{town.telegram.username} 32")
-    assert "#32" in left.text
+    assert await member.says_in(party, "接单 32", reply_to=greeting.message_id) == []  # heard, and answered in private
+    assert "接单成功！#32" in member.texts[-1]
+    assert await member.says_in(party, f"/unclaim@{town.telegram.username} 32") == []
+    assert "#32" in member.texts[-1]
+    assert "接单成功" not in member.texts[-1]
     (pointed,) = await member.says_in(party, "/mytasks")
     assert pointed.labels == ("私聊邻哨",)
     assert len(await member.presses("私聊邻哨", pointed)) == 1

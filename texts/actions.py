@@ -85,6 +85,8 @@ class Do:
     check_out = Action("check_out", "task")
     approve_check_in = Action("approve_check_in", "check_in", "answer")
     verify = Action("verify", "claim")
+    explain_absence = Action("explain_absence", "task")
+    excuse = Action("excuse", "claim", "answer")
     rate_task = Action("rate_task", "task", "grade")
     rate_organisation = Action("rate_organisation", "task", "grade")
     cancel_task = Action("cancel_task", "task")

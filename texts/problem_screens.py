@@ -50,13 +50,19 @@ def rating_buttons(problem_id: str, grade: str | None, solved: bool | None) -> R
 
 def echo(problem_id: str, code: str, result: str, grade: str | None = None, solved: bool | None = None) -> Screen:
     """The answer to the reporter with the questions that are still open (domain.md §11 回音)."""
-    values: dict[str, Value] = {"code": code, "result": end_mark(result)}
+    values: dict[str, Value] = {"code": code, "result": end_mark(result) or Key("problem.done_wordless")}
     if grade is not None:
         values["grade"] = Key(f"grade.{grade}")
     key = {(True, True): "problem.echo", (False, True): "problem.echo_solved", (True, False): "problem.echo_grade"}.get(
         (grade is None, solved is None), "problem.echo_done"
     )
     return Screen(key, values, rating_buttons(problem_id, grade, solved))
+
+
+def answered(code: str, result: str, grade: str | None) -> Screen:
+    """The answer to the reporter when the questions are asked elsewhere: no buttons."""
+    shown = Key(f"grade.{grade}") if grade is not None else None
+    return Screen("problem.echo_done", {"code": code, "result": end_mark(result) or Key("problem.done_wordless"), "grade": shown})
 
 
 def sheet(values: Mapping[str, Value], buttons: Iterable[Button], *, public: bool, more: Rows = ()) -> Screen:

@@ -32,6 +32,7 @@ class TaskView:
     waiting: int
     phase: str
     state: str
+    offered: int = 0
 
     @property
     def values(self) -> dict[str, Value]:
@@ -91,7 +92,10 @@ def task_card(view: TaskView) -> Screen:
         buttons = ((Button("task.button.claim" if view.phase == "open" else "task.button.wait", Do.claim(view.id)), sign),)
     elif view.phase == "started":
         buttons = ((sign,),)
-    return Screen("task.card", view.values | {"note": None if view.phase == "open" else Key(f"task.note.{view.phase}")}, buttons)
+    note = None if view.phase == "open" else Key(f"task.note.{view.phase}")
+    if view.phase == "full" and view.offered:
+        note = Key("task.note.offered", {"offered": view.offered})
+    return Screen("task.card", view.values | {"note": note}, buttons)
 
 
 def task_line(view: TaskView, mine: str = "") -> Key:
@@ -135,6 +139,23 @@ def offer(view: TaskView, claim_id: str, until: datetime) -> Screen:
         Button("claim.button.decline", Do.decline_offer(claim_id)),
     )
     return Screen("claim.offer", view.values | {"until": until}, (buttons,))
+
+
+def no_show(view: TaskView) -> Screen:
+    """To a claimer who did not check in: it may be explained."""
+    return Screen("claim.no_show", view.values, ((Button("claim.button.explain", Do.explain_absence(view.id)),),))
+
+
+def absence(view: TaskView, claim_id: str, name: str, reason: str) -> Screen:
+    """To the leader and the coordinators: why somebody did not come, to excuse or not."""
+    buttons = tuple(Button(f"claim.button.excuse_{answer}", Do.excuse(claim_id, answer)) for answer in ("yes", "no"))
+    return Screen("claim.explained", view.values | {"name": name, "reason": reason}, (buttons,))
+
+
+def to_verify(view: TaskView, claim_id: str, name: str, hours: float | None) -> Screen:
+    """To the leader: somebody's hours wait to be verified."""
+    verify = Button("verify.press", Do.verify(claim_id))
+    return Screen("check_out.to_verify", view.values | {"name": name, "hours": hours}, ((verify,),))
 
 
 def withdrawal_reasons(view: TaskView) -> Screen:

@@ -35,6 +35,8 @@ def _run(connection: sa.Connection) -> None:
         render_item=_render,
     )
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":  # of several processes that start together one migrates, the others wait
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(20261123)"))
         context.run_migrations()
 
 
