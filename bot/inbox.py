@@ -33,7 +33,7 @@ class Taken:
 
 @dataclass
 class _Waiting:
-    values: dict[str, object]
+    values: dict[str, Any]
     stored: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 

@@ -488,7 +488,7 @@ class Relay:
 async def _mark_blocked(session: Any, row: Any) -> None:
     if row.chat_id is None:
         return
-    await session.execute(sa.update(ChatAccount).where(ChatAccount.private_chat_id == row.chat_id).values(blocked=True))  # type: ignore[arg-type]
+    await session.execute(sa.update(ChatAccount).where(ChatAccount.private_chat_id == row.chat_id).values(blocked=True))
     await session.execute(sa.update(Chat).where(Chat.id == row.chat_id, Chat.kind != "private").values(blocked=True))  # type: ignore[arg-type]
 
 

@@ -525,7 +525,8 @@ _LATER: Any = object()
 def _heads() -> Any:
     """The first open row of every lane that may be taken. The states stand in it as the index on open rows says them."""
     other = _INBOX.alias("earlier")
-    now, fetching = sa.bindparam("now", type_=sa.Float), sa.bindparam("fetching", expanding=True)
+    now: Any = sa.bindparam("now", type_=sa.Float)
+    fetching: Any = sa.bindparam("fetching", expanding=True)
     return (
         sa.select(_INBOX.c.id, _INBOX.c.attempts)
         .where(

@@ -36,7 +36,7 @@ def _for_everybody(claimed: Claimed) -> str:
 
 
 async def _quietly(context: Context, number: str, work: Awaitable[Claimed | Withdrawal]) -> Reply:
-    """In a group the card changes and nothing is said: the answer, also a no, goes to the person, or a link where there is no private chat."""
+    """In a group only the card changes: the answer, also a no, goes to the person; where they have no private chat, a link to it."""
     try:
         done = await work
     except Refusal as refused:

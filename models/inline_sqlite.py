@@ -40,12 +40,12 @@ _DONE = _Done()
 class _Cursor(sqlite3.Cursor):
     """The driver's cursor, whose statements run here and now."""
 
-    def execute(self, *statement: Any) -> sqlite3.Cursor:
-        await_(_DONE)
+    def execute(self, *statement: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        await_(_DONE)  # type: ignore[arg-type]
         return super().execute(*statement)
 
-    def executemany(self, *statement: Any) -> sqlite3.Cursor:
-        await_(_DONE)
+    def executemany(self, *statement: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        await_(_DONE)  # type: ignore[arg-type]
         return super().executemany(*statement)
 
     async def _async_soft_close(self) -> None:
@@ -58,12 +58,12 @@ class InlineConnection(AdaptedConnection):
     __slots__ = ("_dirty_since", "_worker")
 
     def __init__(self, connection: sqlite3.Connection, worker: ThreadPoolExecutor) -> None:
-        self._connection, self._worker = connection, worker
+        self._connection, self._worker = connection, worker  # type: ignore[assignment]
         self._dirty_since = connection.total_changes
 
     def cursor(self) -> sqlite3.Cursor:
         """A new cursor."""
-        cursor: sqlite3.Cursor = self._connection.cursor(_Cursor)
+        cursor: sqlite3.Cursor = self._connection.cursor(_Cursor)  # type: ignore[assignment]
         return cursor
 
     def begin(self) -> None:
@@ -92,13 +92,13 @@ class InlineConnection(AdaptedConnection):
     def commit(self) -> None:
         """COMMIT; on the disk when this returns. A transaction that wrote nothing has nothing to wait for."""
         if self._connection.total_changes == self._dirty_since:
-            self._connection.commit()
+            self._connection.commit()  # type: ignore[unused-coroutine]
         else:
-            await_(_in_thread(self._worker, self._connection.commit))
+            await_(_in_thread(self._worker, self._connection.commit))  # type: ignore[unused-coroutine]
 
     def rollback(self) -> None:
         """Undo the transaction, where there is one."""
-        self._connection.rollback()
+        self._connection.rollback()  # type: ignore[unused-coroutine]
 
     def close(self) -> None:
         """Close the file; closing it twice is harmless."""
@@ -120,7 +120,7 @@ def _open(path: str, options: dict[str, Any]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, **options)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
-    return connection
+    return connection  # type: ignore[no-any-return]
 
 
 class InlineSQLite(SQLiteDialect_pysqlite):

@@ -259,7 +259,7 @@ async def _leave(context: Context, task: Task, claimer: Claim, at: datetime, fla
 
 
 async def _ask_to_verify(context: Context, task: Task, claimer: Claim) -> None:
-    """Tell the leader that hours wait, or the coordinators where nobody leads or the leader's own do; whoever acts sees it in the answer."""
+    """Tell the leader that hours wait, or the coordinators where nobody leads or they are the leader's; who acts reads it in the answer."""
     shown = await tasks.refresh(context, task)
     person = await context.session.get(Person, claimer.person_id)
     screen = to_verify(shown, claimer.id, person.display_name if person else "", claimer.hours)

@@ -338,7 +338,8 @@ async def _tell_unfilled(context: Context, task: Task) -> None:
     short = [task]
     if context.now >= task.start_at - LAST_CALL:
         query = select(Task.id).where(col(Task.start_at) == task.start_at, col(Task.state) == "OPEN", col(Task.id) != task.id)
-        short += [await tasks.find(context, other, lock=True) for other in (await context.session.scalars(query.order_by(col(Task.id)))).all()]
+        others = (await context.session.scalars(query.order_by(col(Task.id)))).all()
+        short += [await tasks.find(context, other, lock=True) for other in others]
     lines: dict[str, list[dict[str, Value]]] = {}
     coordinators = {person.id for person in await persons_with(context, "coordinator", "community_clerk")}
     for each in sorted(short, key=lambda one: one.short_no):

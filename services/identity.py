@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Chat, ChatAccount, Invitation, OutboxMessage, PartyMember, Person, RoleAssignment, keyring
+from models import Chat, ChatAccount, Invitation, Order, OutboxMessage, PartyMember, Person, Problem, RoleAssignment, keyring
 from services.context import Actor, Context, Grant, Ground, Refusal
 from texts.utterances import language_name, purpose_of
 
@@ -181,6 +181,15 @@ async def invite(session: AsyncSession, person: Person, now: datetime) -> str:
     return token
 
 
+async def _carry_over(context: Context, visitor_id: str, person: Person) -> None:
+    """What somebody reported before being known belongs to the person they turned out to be."""
+    visitor = await context.session.get(Person, visitor_id)
+    if visitor is None or visitor.id == person.id or visitor.code is not None:
+        return
+    await context.session.execute(sa.update(Problem).where(col(Problem.reporter_id) == visitor.id).values(reporter_id=person.id))
+    await context.session.execute(sa.update(Order).where(col(Order.resident_id) == visitor.id).values(resident_id=person.id))
+
+
 async def redeem(context: Context, token: str) -> Person:
     """Bind the actor's account to the invitation's person; the same account may open it again. Raises Refusal, one for every reason."""
     row = await context.session.scalar(sa.select(Invitation).where(col(Invitation.token_hash) == _token_hash(token)).with_for_update())
@@ -197,6 +206,7 @@ async def redeem(context: Context, token: str) -> Person:
     if used.rowcount != 1 or person is None:  # type: ignore[attr-defined]
         raise Refusal("link.invalid")
     await context.session.execute(sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False))
+    await _carry_over(context, context.account.person_id, person)
     context.account.person_id = person.id
     context.account.preferred = True
     return person

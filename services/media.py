@@ -51,7 +51,7 @@ store = MediaStore()
 async def keep(context: Context, owner: str, data: bytes, kind: str = "photo", mime: str = "image/jpeg", stage: str = "before") -> Media:
     """Store a file for `owner` ("draft:ID", "problem:ID"); the same bytes twice for one owner are one row."""
     sha256 = store.write(data)
-    found = await context.session.scalar(sa.select(Media).where(col(Media.owner) == owner, Media.sha256 == sha256))
+    found = await context.session.scalar(sa.select(Media).where(col(Media.owner) == owner, col(Media.sha256) == sha256))
     if found is None:
         found = Media(owner=owner, kind=kind, stage=stage, sha256=sha256, mime=mime, size=len(data), at=context.now)
         context.session.add(found)

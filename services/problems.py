@@ -43,7 +43,8 @@ _RANKS = ("grid_leader", "coordinator", "secretary", "reporter", "scheduler")
 async def find(context: Context, code: str, *, lock: bool = False) -> Problem:
     """The problem with this code, however it was typed, locked for the turn with `lock`.
 
-    The last digits alone mean today's number, or the only such problem that is the actor's own or in their charge. Raises Refusal with the person's own last three codes (domain.md §10).
+    The last digits alone mean today's number, or the only such problem that is the actor's own or in their charge.
+    Raises Refusal with the person's own last three codes (domain.md §10).
     """
     code = await _whole(context, code) or code
     query = sa.select(Problem).where(col(Problem.code) == codes.tidy(code, "WT"))
