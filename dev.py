@@ -254,15 +254,11 @@ def tail(output: str, lines: int = 6) -> str:
 def explain(complaint: str) -> str:
     """Turn an installer's complaint into a sentence that says what to do, with the end of what it said."""
     if not complaint:
-        return (
-            "dev.py: pip is missing. Install it (on Debian and Ubuntu: apt install python3-pip), or uv, and try again."
-        )
+        return "dev.py: pip is missing. Install it (on Debian and Ubuntu: apt install python3-pip), or uv, and try again."
     if re.search(r"do not match the hashes|hash mismatch", complaint, re.IGNORECASE):
         sentence = "a package is not the one that the lock names, so it was not installed."
     elif re.search(r"connection|network|dns|resolution|timed out|certificate|proxy", complaint, re.IGNORECASE):
-        sentence = (
-            "the package index cannot be reached. Check the network (pip's own settings hold here) and try again."
-        )
+        sentence = "the package index cannot be reached. Check the network (pip's own settings hold here) and try again."
     elif re.search(r"no matching distribution|no wheels|no usable wheels", complaint, re.IGNORECASE):
         sentence = "a package has no wheel for this Python and machine, or the package index does not have it."
     elif re.search(r"no space left", complaint, re.IGNORECASE):

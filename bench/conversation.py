@@ -69,9 +69,7 @@ class BotApi(asyncio.Protocol):
             method = head.split(b" ", 2)[1].rpartition(b"/")[2].decode().partition("?")[0]
             self.calls[method] += 1
             body = self.answer(method)
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-            )
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     def answer(self, method: str) -> bytes:
         if method.lower() == "getme":

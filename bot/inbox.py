@@ -155,7 +155,5 @@ _INSERT_POSTGRESQL = postgresql.insert(_TABLE).on_conflict_do_nothing().returnin
 _KNOWN = sa.select(_TABLE.c.id).where(
     _TABLE.c.platform == sa.bindparam("platform"), _TABLE.c.bot == sa.bindparam("bot"), _TABLE.c.event_id == sa.bindparam("event_id")
 )
-_HELD = sa.select(_TABLE.c.lane).where(
-    _TABLE.c.lane.in_(sa.bindparam("lanes", expanding=True)), sa.text("state IN ('pending','working')")
-)
+_HELD = sa.select(_TABLE.c.lane).where(_TABLE.c.lane.in_(sa.bindparam("lanes", expanding=True)), sa.text("state IN ('pending','working')"))
 """The lanes that have work already. The states stand in it as the index on open rows says them, so that SQLite uses that index."""

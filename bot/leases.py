@@ -27,9 +27,7 @@ class Leases:
         dialect = sqlite if self.database.sqlite else postgresql
         now = time.time()
         async with self.database.connection() as connection:
-            await connection.execute(
-                dialect.insert(table).values(name=name, owner="", token=0, until=0.0).on_conflict_do_nothing()
-            )
+            await connection.execute(dialect.insert(table).values(name=name, owner="", token=0, until=0.0).on_conflict_do_nothing())
             row = (await connection.execute(sa.select(table).where(table.c.name == name).with_for_update())).one()
             if row.owner != self.owner and row.until > now and not is_dead(row.owner):
                 return False
@@ -43,6 +41,4 @@ class Leases:
         """Let another process have it at once."""
         table: sa.Table = Lease.__table__  # type: ignore[attr-defined]
         async with self.database.connection() as connection:
-            await connection.execute(
-                sa.update(table).where(table.c.name == name, table.c.owner == self.owner).values(until=0.0)
-            )
+            await connection.execute(sa.update(table).where(table.c.name == name, table.c.owner == self.owner).values(until=0.0))

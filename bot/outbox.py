@@ -117,7 +117,10 @@ class Relay:
                 (
                     await connection.execute(
                         sa.select(_OUT.c.id).where(
-                            *self._mine(), _OUT.c.id.in_(ids), _OUT.c.state.in_(("pending", "sending")), _OUT.c.send_after <= self.clock.now()
+                            *self._mine(),
+                            _OUT.c.id.in_(ids),
+                            _OUT.c.state.in_(("pending", "sending")),
+                            _OUT.c.send_after <= self.clock.now(),
                         )
                     )
                 ).scalars()
@@ -141,7 +144,9 @@ class Relay:
         """Whether nothing is due or in flight here."""
         async with self.database.connection() as connection:
             due = await connection.execute(
-                sa.select(_OUT.c.id).where(*self._mine(), _OUT.c.state.in_(("pending", "sending")), _OUT.c.send_after <= self.clock.now()).limit(1)
+                sa.select(_OUT.c.id)
+                .where(*self._mine(), _OUT.c.state.in_(("pending", "sending")), _OUT.c.send_after <= self.clock.now())
+                .limit(1)
             )
             return due.first() is None and not self._sending
 
@@ -203,7 +208,9 @@ class Relay:
         """Rows that a dead process was sending: nobody knows whether they arrived. Their own policy decides."""
         async with self.database.connection() as connection:
             await connection.execute(
-                sa.update(_OUT).where(*self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast").values(state="superseded", body=sa.null())
+                sa.update(_OUT)
+                .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast")
+                .values(state="superseded", body=sa.null())
             )
             again = sa.or_(_OUT.c.uncertain.is_(False), _OUT.c.kind != "send", sa.literal(self._once))
             await connection.execute(
@@ -259,9 +266,7 @@ class Relay:
                 chosen[lane] = row
             taken = [row for row in chosen.values() if row is not None]
             if superseded:
-                await connection.execute(
-                    sa.update(_OUT).where(_OUT.c.id.in_(superseded)).values(state="superseded", body=sa.null())
-                )
+                await connection.execute(sa.update(_OUT).where(_OUT.c.id.in_(superseded)).values(state="superseded", body=sa.null()))
             if taken:
                 # Whoever woke up late takes nothing that another process has begun to send in the meantime.
                 mine = await connection.execute(_SENDING, {"rows": [row.id for row in taken]})

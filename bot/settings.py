@@ -49,17 +49,13 @@ class Settings(BaseSettings):
         description="The address people and platforms reach the service at, https://…; without it Telegram is polled.",
     )
     TELEGRAM_BOT_TOKEN: SecretStr | None = Field(default=None, description="The bot's token from @BotFather.")
-    TELEGRAM_API_URL: str = Field(
-        default="https://api.telegram.org", description="The Bot API server, when it is one of your own."
-    )
+    TELEGRAM_API_URL: str = Field(default="https://api.telegram.org", description="The Bot API server, when it is one of your own.")
     TELEGRAM_WEBHOOK_SECRET: SecretStr | None = Field(
         default=None,
         description="What Telegram repeats with every webhook call: 1 to 256 of A-Z a-z 0-9 _ -. "
         "Without it, it is derived from ENCRYPTION_KEYS.",
     )
-    DEMO: bool | None = Field(
-        default=None, description="Run the demo community. Unset: yes as long as no platform has a token."
-    )
+    DEMO: bool | None = Field(default=None, description="Run the demo community. Unset: yes as long as no platform has a token.")
     DEMO_CLOCK: AwareDatetime | None = Field(
         default=None, description="The time at which the demo starts, with its zone: 2026-11-23T09:00:00+08:00."
     )
@@ -74,9 +70,7 @@ class Settings(BaseSettings):
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least important lines that are logged."
     )
-    LOG_FORMAT: Literal["console", "json"] = Field(
-        default="console", description="console for people, json for machines."
-    )
+    LOG_FORMAT: Literal["console", "json"] = Field(default="console", description="console for people, json for machines.")
     METRICS_TOKEN: SecretStr | None = Field(
         default=None, description="What /metrics asks for as a bearer token. Without it, /metrics is closed."
     )
@@ -174,9 +168,7 @@ def load_settings(env_file: str | Path | None = ".env") -> Settings:
         settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own, hidden by its base
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        sentences = [
-            _sentence(str(problem["loc"][0]) if problem["loc"] else "", problem["msg"]) for problem in problems
-        ]
+        sentences = [_sentence(str(problem["loc"][0]) if problem["loc"] else "", problem["msg"]) for problem in problems]
         raise SettingsError("\n".join(sentences)) from None
     missing = [name for name in ("ENCRYPTION_KEYS", "HASH_KEY") if getattr(settings, name) is None]
     if not missing:

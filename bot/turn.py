@@ -16,9 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm.attributes import flag_modified
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.events import Event, Moved, Photo, Press, Text, Voice
 from bot.inbox import Taken
@@ -40,6 +39,7 @@ BATCH = 32
 BACKOFF = (0.0, 0.2, 1.0, 3.0)
 VOICE_BYTES = 10 * 1024 * 1024
 LOOK_SECONDS = 5.0
+CLAIM_SECONDS = 0.2
 LAST_SECONDS = 10.0
 
 log = structlog.get_logger("turn")
@@ -78,7 +78,7 @@ class Turns:
         self._fetching: dict[int, asyncio.Task[None]] = {}
         self._owed: list[tuple[Row, str]] = []
         self._given: list[Row] = []
-        self._next_look = 0.0
+        self._next_look = self._next_claim = 0.0
         self._stopping = False
 
     # -- waiting for a turn -----------------------------------------------------------------------------------
@@ -115,10 +115,10 @@ class Turns:
             async with self._working:
                 try:
                     await self._look_after()
-                    rows = self._next_given() or await self.claim()
+                    rows = await self._next()
                     if rows:
                         await self.run_rows(rows)
-                    else:
+                    elif not self._given:
                         rest = 0.5
                 except STORAGE_ERRORS as error:
                     log.warning("inbox.unreachable", error=describe(error))
@@ -176,9 +176,13 @@ class Turns:
         else:
             await asyncio.gather(*(self._alone(row, event) for row, event in ready))
 
-    def _next_given(self) -> list[Row]:
-        given, self._given = self._given[:BATCH], self._given[BATCH:]
-        return given
+    async def _next(self) -> list[Row]:
+        """What the inbox gave, or what may be claimed. What waits to be claimed gets its turn also while more is given all the time."""
+        if self._given and time.monotonic() < self._next_claim:
+            given, self._given = self._given[:BATCH], self._given[BATCH:]
+            return given
+        self._next_claim = time.monotonic() + CLAIM_SECONDS
+        return await self.claim()
 
     async def claim(self) -> list[Row]:
         """The head of every free lane, leased to this process; the attempt is counted before the work, so a crash counts too."""

@@ -71,9 +71,7 @@ def _known(written: str | None) -> datetime | None:
 
 def history(problem: Mapping[str, Any], calendar: Calendar, recorded_at: datetime) -> list[Step]:
     """Every step of a problem of problems.json in order. `recorded_at`: the moment at which the record was taken."""
-    steps = [
-        Step(moment(problem["submitted"]), "submit", "coordinator" if problem["channel"] in BY_STAFF else "reporter")
-    ]
+    steps = [Step(moment(problem["submitted"]), "submit", "coordinator" if problem["channel"] in BY_STAFF else "reporter")]
     steps += _work(problem, calendar, recorded_at)
     steps += _end(problem, calendar, steps)
     return sorted(steps, key=lambda step: step.at)
@@ -121,9 +119,7 @@ def _reopening(at: datetime, count: int) -> Step:
     return Step(at, "reopen", "reporter", {"rating": "poor", "solved": False, "rated_at": at, "reopen_count": count})
 
 
-def _escalations(
-    problem: Mapping[str, Any], accepted: datetime, calendar: Calendar, recorded_at: datetime
-) -> list[Step]:
+def _escalations(problem: Mapping[str, Any], accepted: datetime, calendar: Calendar, recorded_at: datetime) -> list[Step]:
     if problem["level"] == "grid":
         return []
     due, open_until = moment(problem["resolve_due"]), _known(problem["resolved"]) or recorded_at

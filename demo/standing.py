@@ -46,12 +46,7 @@ async def post_card(context: Context, task: Task, party: Chat) -> None:
 def _body(shown: Rendered) -> dict[str, Any]:
     """The message as the web chat keeps it."""
     buttons = [
-        [
-            {"label": one.label, "action": one.action}
-            if one.action
-            else {"label": one.label, "url": f"/?start={one.start}"}
-            for one in row
-        ]
+        [{"label": one.label, "action": one.action} if one.action else {"label": one.label, "url": f"/?start={one.start}"} for one in row]
         for row in shown.buttons
     ]
     return {"text": shown.text, "buttons": buttons, "_menu": dict(shown.menu)}
@@ -64,12 +59,8 @@ async def set_coming_alarms(context: Context, loaded: Iterable[Problem], publish
         if problem.state == "SUSPENDED" and problem.suspended_until is not None:
             await set_alarm(context, "resume_problem", problem.id, problem.suspended_until)
         if problem.state == "RESOLVED" and problem.resolved_at is not None:
-            await set_alarm(
-                context, "rating_reminder", problem.id, due(problem.resolved_at, problems.REMIND_AFTER_WORKDAYS)
-            )
-            await set_alarm(
-                context, "rating_expiry", problem.id, due(problem.resolved_at, problems.EXPIRE_AFTER_WORKDAYS)
-            )
+            await set_alarm(context, "rating_reminder", problem.id, due(problem.resolved_at, problems.REMIND_AFTER_WORKDAYS))
+            await set_alarm(context, "rating_expiry", problem.id, due(problem.resolved_at, problems.EXPIRE_AFTER_WORKDAYS))
     for task in published:
         await dispatching.set_alarms(context, task)
     await context.session.execute(sa.delete(Occurrence).where(col(Occurrence.due) <= context.now))

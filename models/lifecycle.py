@@ -54,74 +54,69 @@ def _m(event: str, source: str, target: str, by: str, needs: str = "") -> Move:
 _STAFF = "grid_leader|coordinator"
 _PROBLEM_OPEN = "SUBMITTED|ACCEPTED|IN_PROGRESS|RESOLVED|SUSPENDED"
 
+# fmt: off
 PROBLEM = Life(
     "problem",
     states=("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "RESOLVED", "SUSPENDED", "CLOSED", "MERGED", "REJECTED", "WITHDRAWN"),
     open=("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "RESOLVED", "SUSPENDED"),
-    # fmt: off
     moves=(
-        _m("submit", NEW, "SUBMITTED", "reporter|" + _STAFF, "place"),
-        _m("accept", "SUBMITTED", "ACCEPTED", _STAFF),
-        _m("contact", _PROBLEM_OPEN, SAME, _STAFF),
-        _m("reject", "SUBMITTED", "REJECTED", "coordinator", "listed_reason secretary_after_appeal"),
-        _m("appeal", "REJECTED", "SUBMITTED", "reporter", "first_appeal"),
-        _m("merge", "SUBMITTED|ACCEPTED", "MERGED", _STAFF, "open_parent"),
-        _m("withdraw", "SUBMITTED|ACCEPTED", "WITHDRAWN", "reporter", "not_urgent"),
-        _m("false_alarm", "SUBMITTED|ACCEPTED", "WITHDRAWN", "reporter", "urgent ten_minutes"),
-        _m("detach", "SUBMITTED|ACCEPTED|IN_PROGRESS", SAME, "reporter", "urgent"),
-        _m("assign", "ACCEPTED", "IN_PROGRESS", _STAFF),
-        _m("assign", "IN_PROGRESS", SAME, _STAFF),
-        _m("escalate", "ACCEPTED|IN_PROGRESS", SAME, _STAFF + "|scheduler", "reason not_at_top"),
-        _m("escalate", "SUBMITTED", SAME, "scheduler", "overdue not_at_top"),
-        _m("return", "SUBMITTED|ACCEPTED|IN_PROGRESS", SAME, "coordinator", "reason above_grid first_return"),
-        _m("extend", "IN_PROGRESS", SAME, "secretary", "extendable before_due first_extension"),
-        _m("suspend", "SUBMITTED|ACCEPTED|IN_PROGRESS", "SUSPENDED", "secretary", "reason six_months"),
-        _m("resume", "SUSPENDED", "IN_PROGRESS", "coordinator|scheduler"),
-        _m("resolve", "SUBMITTED|ACCEPTED|IN_PROGRESS", "RESOLVED", _STAFF, "result_text"),
-        _m("answer", "RESOLVED", SAME, "reporter"),
-        _m("close", "RESOLVED", "CLOSED", "reporter", "both_answers"),
-        _m("reopen", "RESOLVED", "IN_PROGRESS", "reporter"),
-        _m("explain", "IN_PROGRESS", "CLOSED", "secretary", "reason second_reopening"),
-        _m("expire", "RESOLVED", "CLOSED", "scheduler"),
+        _m("submit",      NEW,                              "SUBMITTED",   "reporter|" + _STAFF,  "place"),
+        _m("accept",      "SUBMITTED",                      "ACCEPTED",    _STAFF),
+        _m("contact",     _PROBLEM_OPEN,                    SAME,          _STAFF),
+        _m("reject",      "SUBMITTED",                      "REJECTED",    "coordinator",         "listed_reason secretary_after_appeal"),
+        _m("appeal",      "REJECTED",                       "SUBMITTED",   "reporter",            "first_appeal"),
+        _m("merge",       "SUBMITTED|ACCEPTED",             "MERGED",      _STAFF,                "open_parent"),
+        _m("withdraw",    "SUBMITTED|ACCEPTED",             "WITHDRAWN",   "reporter",            "not_urgent"),
+        _m("false_alarm", "SUBMITTED|ACCEPTED",             "WITHDRAWN",   "reporter",            "urgent ten_minutes"),
+        _m("detach",      "SUBMITTED|ACCEPTED|IN_PROGRESS", SAME,          "reporter",            "urgent"),
+        _m("assign",      "ACCEPTED",                       "IN_PROGRESS", _STAFF),
+        _m("assign",      "IN_PROGRESS",                    SAME,          _STAFF),
+        _m("escalate",    "ACCEPTED|IN_PROGRESS",           SAME,          _STAFF + "|scheduler", "reason not_at_top"),
+        _m("escalate",    "SUBMITTED",                      SAME,          "scheduler",           "overdue not_at_top"),
+        _m("return",      "SUBMITTED|ACCEPTED|IN_PROGRESS", SAME,          "coordinator",         "reason above_grid first_return"),
+        _m("extend",      "IN_PROGRESS",                    SAME,          "secretary",           "extendable before_due first_extension"),
+        _m("suspend",     "SUBMITTED|ACCEPTED|IN_PROGRESS", "SUSPENDED",   "secretary",           "reason six_months"),
+        _m("resume",      "SUSPENDED",                      "IN_PROGRESS", "coordinator|scheduler"),
+        _m("resolve",     "SUBMITTED|ACCEPTED|IN_PROGRESS", "RESOLVED",    _STAFF,                "result_text"),
+        _m("answer",      "RESOLVED",                       SAME,          "reporter"),
+        _m("close",       "RESOLVED",                       "CLOSED",      "reporter",            "both_answers"),
+        _m("reopen",      "RESOLVED",                       "IN_PROGRESS", "reporter"),
+        _m("explain",     "IN_PROGRESS",                    "CLOSED",      "secretary",           "reason second_reopening"),
+        _m("expire",      "RESOLVED",                       "CLOSED",      "scheduler"),
     ),
-    # fmt: on
 )
 
 ORDER = Life(
     "order",
     states=("SUBMITTED", "DISPATCHED", "DONE", "REJECTED", "WITHDRAWN"),
     open=("SUBMITTED", "DISPATCHED"),
-    # fmt: off
     moves=(
-        _m("submit", NEW, "SUBMITTED", "resident"),
-        _m("approve", "SUBMITTED", "DISPATCHED", "coordinator"),
-        _m("reject", "SUBMITTED", "REJECTED", "coordinator", "reason"),
-        _m("withdraw", "SUBMITTED", "WITHDRAWN", "resident"),
-        _m("finish", "DISPATCHED", "DONE", "scheduler"),
-        _m("reoffer", "DISPATCHED", "SUBMITTED", "scheduler"),
+        _m("submit",   NEW,          "SUBMITTED",  "resident"),
+        _m("approve",  "SUBMITTED",  "DISPATCHED", "coordinator"),
+        _m("reject",   "SUBMITTED",  "REJECTED",   "coordinator", "reason"),
+        _m("withdraw", "SUBMITTED",  "WITHDRAWN",  "resident"),
+        _m("finish",   "DISPATCHED", "DONE",       "scheduler"),
+        _m("reoffer",  "DISPATCHED", "SUBMITTED",  "scheduler"),
     ),
-    # fmt: on
 )
 
 TASK = Life(
     "task",
     states=("OPEN", "CLAIMED", "UNFILLED", "VERIFIED", "RATED", "CLOSED", "CANCELLED"),
     open=("OPEN", "CLAIMED", "UNFILLED", "VERIFIED", "RATED"),
-    # fmt: off
     moves=(
-        _m("publish", NEW, "OPEN", _STAFF),
-        _m("fill", "OPEN|UNFILLED", "CLAIMED", "scheduler", "full"),
-        _m("free", "CLAIMED", "OPEN", "scheduler", "not_full"),
-        _m("widen", "OPEN", SAME, "scheduler"),
-        _m("unfilled", "OPEN", "UNFILLED", "scheduler"),
-        _m("verified", "OPEN|CLAIMED|UNFILLED", "VERIFIED", "scheduler", "all_verified"),
-        _m("rate", "VERIFIED", SAME, "resident|coordinator|grid_leader"),
-        _m("rated", "VERIFIED", "RATED", "scheduler", "both_ratings"),
-        _m("close", "RATED", "CLOSED", "scheduler"),
-        _m("cancel", "OPEN|CLAIMED|UNFILLED", "CANCELLED", "creator|coordinator", "reason not_held"),
-        _m("lapse", "OPEN|UNFILLED", "CANCELLED", "scheduler", "nobody order"),
+        _m("publish",  NEW,                     "OPEN",      _STAFF),
+        _m("fill",     "OPEN|UNFILLED",         "CLAIMED",   "scheduler",           "full"),
+        _m("free",     "CLAIMED",               "OPEN",      "scheduler",           "not_full"),
+        _m("widen",    "OPEN",                  SAME,        "scheduler"),
+        _m("unfilled", "OPEN",                  "UNFILLED",  "scheduler"),
+        _m("verified", "OPEN|CLAIMED|UNFILLED", "VERIFIED",  "scheduler",           "all_verified"),
+        _m("rate",     "VERIFIED",              SAME,        "resident|coordinator|grid_leader"),
+        _m("rated",    "VERIFIED",              "RATED",     "scheduler",           "both_ratings"),
+        _m("close",    "RATED",                 "CLOSED",    "scheduler"),
+        _m("cancel",   "OPEN|CLAIMED|UNFILLED", "CANCELLED", "creator|coordinator", "reason not_held"),
+        _m("lapse",    "OPEN|UNFILLED",         "CANCELLED", "scheduler",           "nobody order"),
     ),
-    # fmt: on
 )
 
 CLAIM = Life(
@@ -141,26 +136,26 @@ CLAIM = Life(
         "EXCUSED",
     ),
     open=("ACTIVE", "WAITLISTED", "OFFERED", "CHECKED_IN", "DONE"),
-    # fmt: off
     moves=(
-        _m("claim", NEW, "ACTIVE", "member", "audience skill free_then capacity"),
-        _m("queue", NEW, "WAITLISTED", "member", "audience skill free_then"),
-        _m("offer", "WAITLISTED", "OFFERED", "scheduler"),
-        _m("accept", "OFFERED", "ACTIVE", "claimer", "in_time"),
-        _m("expire", "OFFERED", "EXPIRED", "scheduler"),
-        _m("decline", "OFFERED|WAITLISTED", "WITHDRAWN", "claimer"),
-        _m("withdraw", "ACTIVE", "WITHDRAWN", "claimer", "a_day_before"),
-        _m("late", "ACTIVE", "LATE_WITHDRAWN", "claimer"),
-        _m("check_in", "ACTIVE", "CHECKED_IN", "claimer|leader|grid_leader|coordinator", "window"),
-        _m("check_out", "CHECKED_IN", "DONE", "claimer|leader|grid_leader|coordinator|scheduler"),
-        _m("no_show", "ACTIVE", "NO_SHOW", "scheduler"),
-        _m("excuse", "NO_SHOW", "EXCUSED", "leader|grid_leader|coordinator", "explained"),
-        _m("came", "NO_SHOW", "DONE", "leader|grid_leader|coordinator", "three_workdays"),
-        _m("verify", "DONE", "VERIFIED", "leader|grid_leader|coordinator|scheduler"),
-        _m("cancel", "ACTIVE|WAITLISTED|OFFERED|CHECKED_IN", "CANCELLED", "scheduler"),
+        _m("claim",     NEW,                                    "ACTIVE",         "member",                                 "audience skill free_then capacity"),
+        _m("queue",     NEW,                                    "WAITLISTED",     "member",                                 "audience skill free_then"),
+        _m("offer",     "WAITLISTED",                           "OFFERED",        "scheduler"),
+        _m("accept",    "OFFERED",                              "ACTIVE",         "claimer",                                "in_time"),
+        _m("expire",    "OFFERED",                              "EXPIRED",        "scheduler"),
+        _m("decline",   "OFFERED|WAITLISTED",                   "WITHDRAWN",      "claimer"),
+        _m("withdraw",  "ACTIVE",                               "WITHDRAWN",      "claimer",                                "a_day_before"),
+        _m("late",      "ACTIVE",                               "LATE_WITHDRAWN", "claimer"),
+        _m("check_in",  "ACTIVE",                               "CHECKED_IN",     "claimer|leader|grid_leader|coordinator", "window"),
+        _m("check_out", "CHECKED_IN",                           "DONE",           "claimer|leader|grid_leader|coordinator|scheduler"),
+        _m("no_show",   "ACTIVE",                               "NO_SHOW",        "scheduler"),
+        _m("excuse",    "NO_SHOW",                              "EXCUSED",        "leader|grid_leader|coordinator",         "explained"),
+        _m("came",      "NO_SHOW",                              "DONE",           "leader|grid_leader|coordinator",         "three_workdays"),
+        _m("verify",    "DONE",                                 "VERIFIED",       "leader|grid_leader|coordinator|scheduler"),
+        _m("cancel",    "ACTIVE|WAITLISTED|OFFERED|CHECKED_IN", "CANCELLED",      "scheduler"),
     ),
-    # fmt: on
 )
+
+# fmt: on
 
 LIVES: dict[str, Life] = {life.kind: life for life in (PROBLEM, ORDER, TASK, CLAIM)}
 

@@ -23,20 +23,20 @@ class Job:
     late: Literal["once", "every"] = "once"
 
 
+# fmt: off
 _TABLE = (
-    # fmt: off
-    Job("privacy_purge", "0 3 * * *", purge.nightly),
-    Job("dead_letters", "", upkeep.report_dead_letters),
-    Job("resume_problem", "", problems.resume_due),
-    Job("rating_reminder", "", ratings.remind_due),
-    Job("rating_expiry", "", ratings.expire_due),
-    Job("report_unfilled", "", claims.report_unfilled),
-    Job("expire_offer", "", claims.expire_offer),
-    Job("refresh_card", "", tasks.refresh_card),
-    Job("end_of_task", "", claims.end_of_task),
-    Job("check_out_rest", "", checkins.check_out_rest),
-    Job("verify_alone", "", verifying.verify_alone),
-    # fmt: on
+    Job("privacy_purge",   "0 3 * * *", purge.nightly),
+    Job("dead_letters",    "",          upkeep.report_dead_letters),
+    Job("resume_problem",  "",          problems.resume_due),
+    Job("rating_reminder", "",          ratings.remind_due),
+    Job("rating_expiry",   "",          ratings.expire_due),
+    Job("report_unfilled", "",          claims.report_unfilled),
+    Job("expire_offer",    "",          claims.expire_offer),
+    Job("refresh_card",    "",          tasks.refresh_card),
+    Job("end_of_task",     "",          claims.end_of_task),
+    Job("check_out_rest",  "",          checkins.check_out_rest),
+    Job("verify_alone",    "",          verifying.verify_alone),
 )
+# fmt: on
 
 JOBS: dict[str, Job] = {job.name: job for job in _TABLE}

@@ -205,9 +205,7 @@ _RULES = (
     ),
     _Rule(_compile(r"<building><between>\d{1,2}-(<door>)(?!-)<no_amount>"), stars=_door_stars, accepts=_is_door),
     _Rule(_compile(r"<street_number><between>(<door>)<no_amount>"), stars=_door_stars, accepts=_is_room_form),
-    _Rule(
-        _compile(r"<home>(?:<is>|[ ]){0,3}(<door>)(?!<street_sign>)<no_amount>"), stars=_door_stars, accepts=_is_door
-    ),
+    _Rule(_compile(r"<home>(?:<is>|[ ]){0,3}(<door>)(?!<street_sign>)<no_amount>"), stars=_door_stars, accepts=_is_door),
     _Rule(_compile(r"<beside>(?:<is>|[ ]){0,2}(<door>)<no_amount>"), stars=_door_stars, accepts=_is_room_form),
     _Rule(_compile(r"(?<![\dA-Z.#*\-])(<door>)(?=<is>?<whose>)"), stars=_door_stars, accepts=_is_room_form),
     _Rule(_compile(r"<floor><between>(<side>)"), stars=_door_stars),

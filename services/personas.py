@@ -48,9 +48,7 @@ async def personas(session: AsyncSession) -> list[Persona]:
     for role in await session.scalars(select(RoleAssignment).where(col(RoleAssignment.valid_to).is_(None))):
         granted.setdefault(role.person_id, []).append(role)
     members = {member.person_id: member for member in await session.scalars(select(PartyMember))}
-    people = await session.scalars(
-        select(Person).where(col(Person.code).is_not(None), col(Person.deleted_at).is_(None))
-    )
+    people = await session.scalars(select(Person).where(col(Person.code).is_not(None), col(Person.deleted_at).is_(None)))
     return [
         Persona(
             person.code or "",

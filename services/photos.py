@@ -39,7 +39,7 @@ _TURNS = {
 Reason = Literal["too_large", "not_an_image", "too_many_pixels", "broken"]
 
 
-class UnusablePhoto(Exception):  # noqa: N818 - named for the person who sent it
+class UnusablePhoto(Exception):
     """The bytes cannot be kept as a photo; `reason` says what to tell the sender."""
 
     def __init__(self, reason: Reason) -> None:

@@ -165,9 +165,7 @@ class FakeTelegram(Methods):
 
     def shown(self, chat: int | Chat | User) -> list[Shown]:
         """The bot's messages in a chat, oldest first, as they read now."""
-        return [
-            self._show(message) for message in self._messages(chat).values() if message["from"]["id"] == self.bot_id
-        ]
+        return [self._show(message) for message in self._messages(chat).values() if message["from"]["id"] == self.bot_id]
 
     async def next_message(self, chat: int | Chat | User, seconds: float = 5.0) -> Shown:
         """The bot's next message in a chat that this has not given yet. Raises TimeoutError."""
@@ -226,8 +224,7 @@ class FakeTelegram(Methods):
         if self.webhook:
             raise ApiError(
                 409,
-                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the "
-                "webhook first",
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
             )
         if self._poller is not None:
             self._poller.set()
@@ -239,9 +236,7 @@ class FakeTelegram(Methods):
         with contextlib.suppress(TimeoutError):
             await self.until(lambda: self.updates or mine.is_set() or self._closing.is_set(), timeout)
         if mine.is_set():
-            raise ApiError(
-                409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
-            )
+            raise ApiError(409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")
         self._poller = None
         return [update for _, update in self.updates[: int(call.parameters.get("limit", 100))]]
 

@@ -129,9 +129,7 @@ class Methods(People):
         parts = _json(call, "media", [])
         album = f"album{len(self.calls)}"
         return [
-            self._post(
-                call, **self.medium("photo", call.files[part["media"].removeprefix("attach://")]), media_group_id=album
-            )
+            self._post(call, **self.medium("photo", call.files[part["media"].removeprefix("attach://")]), media_group_id=album)
             for part in parts
         ]
 

@@ -284,9 +284,7 @@ class People:
             content["sender_chat"] = place.json
         if reply_to is not None:
             original = place.messages[reply_to]
-            content["reply_to_message"] = {
-                name: value for name, value in original.items() if name != "reply_to_message"
-            }
+            content["reply_to_message"] = {name: value for name, value in original.items() if name != "reply_to_message"}
         message = self.post(place, ANONYMOUS_ADMIN if anonymous else user.json, topic, **content)
         self.update("message", dict(message), f"chat{place.id}")
         return message

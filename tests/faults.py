@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
+
 from bot.events import Text
 from bot.inbox import Inbox
 from bot.leases import Leases
@@ -123,7 +124,7 @@ class Machine:
 
     def start(self) -> None:
         """Run turns and the relay in the background, until the machine is closed."""
-        self.inbox.on_stored = self.turns.wake.set
+        self.inbox.on_stored, self.inbox.on_taken, self.inbox.lease = self.turns.wake.set, self.turns.take, self.turns.lease
         self.turns.on_posted = lambda rows: self.relay.wake.set()
         self._tasks = [asyncio.create_task(self.turns.run()), asyncio.create_task(self.relay.run())]
 

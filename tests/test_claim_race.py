@@ -11,11 +11,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 
 import pytest
 import sqlalchemy as sa
+from work_stage import SATURDAY, Stage, staged
+
 from models import Chat, ChatAccount, PartyMember, Person, keyring
 from models.database import Database
 from services import claims, tasks
 from services.context import Refusal
-from work_stage import SATURDAY, Stage, staged
 
 CROWD, PLACES = 20, 2
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from faults import NOW, Crash, Time, echo, machines, until
+
 from models import Chat, Counter, Occurrence, OutboxMessage
 from scheduler import clock as clock_module
 from scheduler.clock import ATTEMPTS, LEASE_SECONDS, Alarms

@@ -170,9 +170,7 @@ async def test_every_field_of_the_record_is_there(database):
         assert (await problem(session, "WT-20260928-0001")).place_detail == "东侧"
         assert (await problem(session, "WT-20261022-0001")).suspended_until.date() == date(2026, 12, 31)
         assert (await problem(session, "WT-20261120-0002")).close_reason == "invalid"
-        supporters = {
-            (by_id[one.problem_id], codes_by_id[one.person_id]) for one in await every(session, ProblemSupporter)
-        }
+        supporters = {(by_id[one.problem_id], codes_by_id[one.person_id]) for one in await every(session, ProblemSupporter)}
         assert supporters == {("WT-20261022-0001", "R118"), ("WT-20261119-0002", "R151")}
 
 
@@ -277,9 +275,7 @@ async def test_numbers_can_be_told_from_the_history_alone(database):
         latest = {row.target_id: row for row in await every(session, Evaluation, Evaluation.revision)}
         for one in await every(session, Problem):
             row = latest.get(one.id)
-            assert (
-                (row.grade, row.solved, row.at) == (one.rating, one.solved, one.rated_at) if row else one.rating is None
-            )
+            assert (row.grade, row.solved, row.at) == (one.rating, one.solved, one.rated_at) if row else one.rating is None
 
 
 async def test_escalations_happen_by_rule(database):
@@ -412,9 +408,7 @@ async def test_a_role_that_ended_and_a_person_who_left_are_not_played(database):
     async with loaded(database, CLOCK) as session:
         people = {person.code: person for person in await every(session, Person)}
         people["R102"].deleted_at = CLOCK
-        role = (
-            await session.scalars(sa.select(RoleAssignment).where(RoleAssignment.person_id == people["ST02"].id))
-        ).one()
+        role = (await session.scalars(sa.select(RoleAssignment).where(RoleAssignment.person_id == people["ST02"].id))).one()
         role.valid_to = CLOCK
         await session.flush()
         cast = {one.id: one for one in await personas(session)}
@@ -440,9 +434,7 @@ async def test_loading_again_after_clearing_gives_the_same(database):
                 Occurrence,
             ):
                 hidden = {
-                    name
-                    for name in model.model_fields
-                    if name == "id" or name.endswith("_id") or name in ("subject", "card", "dedupe_key")
+                    name for name in model.model_fields if name == "id" or name.endswith("_id") or name in ("subject", "card", "dedupe_key")
                 }
                 rows = [repr(sorted(one.model_dump(exclude=hidden).items())) for one in await every(session, model)]
                 found[model.__name__] = sorted(rows)
@@ -458,9 +450,7 @@ async def test_clearing_leaves_nothing_but_the_migrations(database):
         await loader.clear(connection)
     async with database.connection() as connection:
         names = await connection.run_sync(lambda inner: sa.inspect(inner).get_table_names())
-        filled = [
-            name for name in names if (await connection.execute(sa.text(f'SELECT count(*) FROM "{name}"'))).scalar()
-        ]
+        filled = [name for name in names if (await connection.execute(sa.text(f'SELECT count(*) FROM "{name}"'))).scalar()]
     assert filled == ["alembic_version"]
 
 

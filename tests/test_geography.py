@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from services.geography import GridShape, distance_m, grid_at, round_point, valid_point
 
 COMMUNITY = json.loads((Path(__file__).parents[1] / "demo" / "community.json").read_text("utf-8"))
-GRIDS = tuple(
-    GridShape(grid["code"], tuple((lat, lon) for lat, lon in grid["polygon_lat_lon"])) for grid in COMMUNITY["grids"]
-)
+GRIDS = tuple(GridShape(grid["code"], tuple((lat, lon) for lat, lon in grid["polygon_lat_lon"])) for grid in COMMUNITY["grids"])
 PLACES = COMMUNITY["places"] + COMMUNITY["buildings"]
 
 
@@ -21,9 +19,7 @@ def square(code: str, lat: float, lon: float, side: float = 1.0) -> GridShape:
     return GridShape(code, ((lat, lon), (lat, lon + side), (lat + side, lon + side), (lat + side, lon)))
 
 
-@pytest.mark.parametrize(
-    ("lat", "lon", "metres"), [(31.2016, 120.1519, 59), (31.2060, 120.1580, 817), (31.2012, 120.1515, 0)]
-)
+@pytest.mark.parametrize(("lat", "lon", "metres"), [(31.2016, 120.1519, 59), (31.2060, 120.1580, 817), (31.2012, 120.1515, 0)])
 def test_distances_from_the_collection_point(lat: float, lon: float, metres: int) -> None:
     assert round(distance_m(lat, lon, 31.2012, 120.1515)) == metres
     assert round(distance_m(31.2012, 120.1515, lat, lon)) == metres

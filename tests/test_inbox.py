@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
+from faults import NOW, machines
+
 from bot.inbox import Inbox
 from bot.platforms.base import StorageDown
-from faults import NOW, machines
 from models import InboxMessage, inline_sqlite
 from models.database import Database
 

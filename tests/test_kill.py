@@ -18,9 +18,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 import sqlalchemy as sa
+from victim import settings
+
 from models import Problem, keyring
 from models.database import Database
-from victim import settings
 
 VICTIM = Path(__file__).parent / "victim.py"
 PERSONAS = ("R101", "R102", "R103", "R104", "R105", "R106")
@@ -237,7 +238,9 @@ async def _damage(folder: Path, ledger: Ledger, lives: int) -> Damage:
             from models import LocalMessage
 
             messages = [
-                (row.chat, row.sender, row.body.get("text", "")) for row in await session.scalars(sa.select(LocalMessage)) if row.body.get("text")
+                (row.chat, row.sender, row.body.get("text", ""))
+                for row in await session.scalars(sa.select(LocalMessage))
+                if row.body.get("text")
             ]
     finally:
         await database.close()
@@ -254,7 +257,9 @@ async def _damage(folder: Path, ledger: Ledger, lives: int) -> Damage:
     doubled += [f"{word} was said once and stands {count} times" for word, count in own.items() if count > 1]
     # A card quotes its report, a receipt its code; what names both is about somebody else's report and may be said again.
     again = [
-        f"{text!r} stands {count} times in {chat}" for (chat, _, text), count in told.items() if count > 1 and bool(_marks(text)) != ("WT-" in text)
+        f"{text!r} stands {count} times in {chat}"
+        for (chat, _, text), count in told.items()
+        if count > 1 and bool(_marks(text)) != ("WT-" in text)
     ]
     return Damage(lost, doubled, again, ledger, lives, integrity)
 

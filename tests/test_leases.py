@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
+from faults import Time
+
 from bot import leases as leases_module
 from bot.leases import SECONDS, Leases
-from faults import Time
 from models import Lease
 
 

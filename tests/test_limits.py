@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import pytest
+
 from bot.limits import Limits
 from bot.platforms.base import CAPABILITIES
 from texts.render import Capabilities

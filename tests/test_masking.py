@@ -320,9 +320,7 @@ WRITINGS: st.SearchStrategy[Callable[[str], str]] = st.sampled_from(
         lambda phone: phone.translate(CHINESE),
     ]
 )
-WORDS = st.text(
-    st.sampled_from("青禾苑幢号楼单元室住电话微信QQ王桂英 ，。-:#/.*年月日元户的0123456789三五①ABXx\n"), max_size=30
-)
+WORDS = st.text(st.sampled_from("青禾苑幢号楼单元室住电话微信QQ王桂英 ，。-:#/.*年月日元户的0123456789三五①ABXx\n"), max_size=30)
 
 
 @given(before=st.text(max_size=20), phone=PHONES, after=st.text(max_size=20))

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlmodel import SQLModel
+
 from models import Community, Person, keyring
 from models import database as database_module
 from models.database import Database, _config, migrate
-from sqlmodel import SQLModel
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = ScriptDirectory.from_config(_config("sqlite://")).get_current_head()
@@ -76,7 +77,8 @@ async def test_processes_that_start_together_migrate_once(databases):
     with databases.fresh("postgresql", bare=True) as url:
         pipe = asyncio.subprocess.PIPE
         starting = [
-            await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(3)
+            await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+            for _ in range(3)
         ]
         results = await asyncio.gather(*(process.communicate(b"go\n") for process in starting))
         assert [process.returncode for process in starting] == [0, 0, 0], [err.decode()[-500:] for _, err in results]

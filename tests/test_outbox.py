@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from faults import NOW, Failing, Time, echo, until
+
 from bot import leases as leases_module
 from bot import outbox as outbox_module
 from bot.outbox import MOST_ATTEMPTS, UNWANTED
 from bot.platforms.base import Blocked, ChatMoved, MessageGone, NotSent, Refused, RetryAfter, Uncertain
-from faults import NOW, Failing, Time, echo, until
 from models import Chat, ChatAccount, OutboxMessage, Person, keyring
 from services import upkeep
 from services.context import SCHEDULER, Context, ground
@@ -35,7 +36,9 @@ class Desk:
         if address not in self._chats:
             async with self.machine.database.transaction() as session:
                 kind = "private" if address.startswith("private:") else "group"
-                row = Chat(platform="memory", bot="main", key_hash=keyring.hash("chat", "memory", "main", address), address=address, kind=kind)
+                row = Chat(
+                    platform="memory", bot="main", key_hash=keyring.hash("chat", "memory", "main", address), address=address, kind=kind
+                )
                 session.add(row)
                 await session.flush()
                 self._chats[address] = row.id
@@ -544,9 +547,10 @@ async def _alarm(world):
 
 
 async def test_the_doctor_names_what_died_and_puts_it_back(machine_sqlite, seconds, capsys):
+    from world import HASH, KEYS
+
     from bot.operations import examine
     from bot.settings import Settings
-    from world import HASH, KEYS
 
     desk = Desk(machine_sqlite, seconds)
     await desk.post(ANN, "一", subject="problem:7")

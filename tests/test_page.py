@@ -316,9 +316,7 @@ async def test_buttons_are_pressed_by_keyboard_and_busy_until_done(context: Brow
     await button.focus()
     await page.keyboard.press("Enter")
     await expect(button).to_be_disabled()
-    assert [(frame["type"], frame["message"], frame["button"]) for frame in socket.sent] == [
-        ("press", "m9001", "submit:1")
-    ]
+    assert [(frame["type"], frame["message"], frame["button"]) for frame in socket.sent] == [("press", "m9001", "submit:1")]
     socket.say(type="edit", chat="private", message="m9001", text="已提交", buttons=[])
     socket.say(type="toast", text="谢谢您")
     socket.say(type="done", id=socket.sent[0]["id"])
@@ -366,9 +364,7 @@ async def test_text_is_never_markup(context: BrowserContext) -> None:
 
 async def test_documents_voice_and_photos_of_others_can_be_opened(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
-    socket.say(
-        type="message", chat="private", message="m9001", text="台账", document={"name": "台账.csv", "url": "/static/x"}
-    )
+    socket.say(type="message", chat="private", message="m9001", text="台账", document={"name": "台账.csv", "url": "/static/x"})
     socket.say(type="message", chat="private", message="m9002", voice="/static/x")
     await expect(page.locator(f"{PRIVATE} a.document")).to_have_attribute("download", "台账.csv")
     await expect(page.locator(f"{PRIVATE} audio")).to_have_attribute("src", re.compile("/static/x$"))

@@ -127,9 +127,7 @@ def png_with_secrets() -> bytes:
     info = PngInfo()
     info.add_text("Comment", SECRET.decode())
     info.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{SECRET.decode()}</x:xmpmeta>")
-    return encoded(
-        picture(), "PNG", pnginfo=info, icc_profile=SECRET, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + SECRET
-    )
+    return encoded(picture(), "PNG", pnginfo=info, icc_profile=SECRET, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + SECRET)
 
 
 def webp_with_secrets() -> bytes:

@@ -1,14 +1,15 @@
 """The router (design.md §1): what an aiogram user expects, faults of assembly at import, and what every platform can or cannot do."""
 
 import pytest
+from faults import add_words, echo
+from world import made_world
+
 from bot.events import ChatRef, Do, Press, Sender, Text
 from bot.operations import conversation_map
 from bot.router import KEEP, Ask, End, F, Phrase, Reply, Router, RouterError, Say, Silence, State, Steps
 from bot.turn import typed_press
-from faults import add_words, echo
 from handlers import root
 from models import Chat, ChatAccount, Problem
-from world import made_world
 
 add_words()
 RUBBLE = "4幢后面有人倒建筑垃圾"

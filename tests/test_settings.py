@@ -57,9 +57,7 @@ def test_the_environments_keys_go_before_the_demos_own(monkeypatch, tmp_path):
     assert set_by_hand.hash_key != kept.hash_key
 
 
-@pytest.mark.parametrize(
-    "broken", ["", "{", "[]", "null", "{}", json.dumps({"ENCRYPTION_KEYS": "k:AA", "HASH_KEY": ""})]
-)
+@pytest.mark.parametrize("broken", ["", "{", "[]", "null", "{}", json.dumps({"ENCRYPTION_KEYS": "k:AA", "HASH_KEY": ""})])
 def test_a_spoilt_key_file_is_never_overwritten(monkeypatch, tmp_path, broken):
     file = tmp_path / "data" / "keys.json"
     file.parent.mkdir()
@@ -152,8 +150,7 @@ def test_the_example_documents_every_setting_with_its_default():
         *comment, assignment = block.split("\n")
         documented.append((assignment, " ".join(line.removeprefix("# ") for line in comment)))
     expected = [
-        (f"#{name}={'' if field.default is None else field.default}", field.description)
-        for name, field in Settings.model_fields.items()
+        (f"#{name}={'' if field.default is None else field.default}", field.description) for name, field in Settings.model_fields.items()
     ]
     assert documented == expected
 

@@ -205,7 +205,6 @@ async def test_no_name_phone_word_or_secret_is_logged(prepared_url, tmp_path, ca
         assert secret not in logged, [line for line in logged.splitlines() if secret in line][:3]
 
 
-
 async def test_a_refusal_after_a_late_start_is_not_the_end():
     """The service runs already when Telegram answers at last: there is nobody to hear of a refusal, so it is tried again."""
 

@@ -348,4 +348,3 @@ async def test_on_postgresql(databases, tmp_path):
             await leader.says(f"办结 {CODE} 已经更换灯泡,今晚正常亮了")
             await resident.presses("满意")
             assert town.telegram.spinning() == set()
-

@@ -125,9 +125,7 @@ def test_a_bare_or_addressed_start_is_a_scan(street, said, payload):
     assert street.event.payload == payload
 
 
-@pytest.mark.parametrize(
-    "said", ["/bao 路灯", "/started", "我要报问题", f"@{USERNAME} 接单 31", "/bao@linshao_test_bot 路灯"]
-)
+@pytest.mark.parametrize("said", ["/bao 路灯", "/started", "我要报问题", f"@{USERNAME} 接单 31", "/bao@linshao_test_bot 路灯"])
 def test_other_commands_and_words_stay_text(street, said):
     street.user_says(street.anya, said)
     assert isinstance(street.event, Text)
@@ -241,9 +239,7 @@ def test_locations_say_how_exact_they_are_and_whether_the_sender_stands_there(st
     street.sends_location(street.anya, 31.2, 121.4, forwarded=True)
     assert (street.event.accuracy, street.event.forwarded) == (None, True)
     place = {"latitude": 31.2, "longitude": 121.4}
-    street.sends_location(
-        street.anya, 31.2, 121.4, venue={"location": place, "title": "驿站", "address": "青禾里 1 号"}
-    )
+    street.sends_location(street.anya, 31.2, 121.4, venue={"location": place, "title": "驿站", "address": "青禾里 1 号"})
     assert isinstance(street.event, Location)
     assert street.event.forwarded
 
@@ -307,9 +303,7 @@ def test_every_kind_of_attachment_is_some_event(kind):
     place = {"latitude": 31.2, "longitude": 121.4}
     content = {"photo": [{"file_id": "x"}], "location": place, "venue": {"location": place}}.get(kind, {"file_id": "x"})
     raw = copy.deepcopy(RECORDED["start"])
-    raw["message"] = {name: raw["message"][name] for name in ("message_id", "from", "chat", "date")} | {
-        str(kind): content
-    }
+    raw["message"] = {name: raw["message"][name] for name in ("message_id", "from", "chat", "date")} | {str(kind): content}
     assert parsed(raw) is not None
 
 
@@ -427,9 +421,7 @@ def test_no_mutation_of_an_update_raises(raw):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.recursive(ATOMS, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(WORDS), inner), max_leaves=30)
-)
+@given(st.recursive(ATOMS, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(WORDS), inner), max_leaves=30))
 def test_no_junk_raises(raw):
     parsed(raw)
     arrival(raw)

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from faults import Crash, Failing, Time, echo, until
+
 from bot import turn as turn_module
 from bot.events import Photo, Text
 from bot.platforms.base import NotSent
 from bot.router import Say
 from bot.turn import ATTEMPTS, LEASE_SECONDS
-from faults import Crash, Failing, Time, echo, until
 from models import Chat, ChatAccount, InboxMessage, OutboxMessage, Person, StateLog, keyring
 from services.owners import is_dead
 
@@ -480,3 +481,66 @@ async def test_stopping_waits_for_the_turn_in_flight(machine_sqlite):
     await stopping
     await running
     assert (await machine.inbox_rows())[0].state == "done"
+
+
+# -- what the inbox hands over at once (SQLite) ----------------------------------------------------------------------------
+async def test_what_comes_while_it_runs_is_run_in_order_once_each(machine):
+    machine.start()
+    everybody = [f"p{number}" for number in range(8)]
+    numbers = []
+    for number in range(10):
+        numbers += await asyncio.gather(
+            *(machine.arrive(f"{who}:{number}", who=who, event=f"{who}:{number}") for who in everybody for _ in (1, 2))
+        )
+    await asyncio.gather(*(machine.turns.finished(number) for number in set(numbers)))
+    for who in everybody:
+        assert [said for said in machine.heard if said.startswith(f"{who}:")] == [f"{who}:{number}" for number in range(10)]
+    assert {row.state for row in await machine.inbox_rows()} == {"done"}
+
+
+async def test_who_waits_gets_a_turn_also_while_others_never_stop_writing(machine_sqlite):
+    machine, stop = machine_sqlite, asyncio.Event()
+    first = await machine.arrive("先来的")  # stored before the loop runs, so it must be claimed
+    machine.start()
+
+    async def chatter(who):
+        while not stop.is_set():
+            await machine.arrive("又来了", who=who)
+
+    chattering = [asyncio.create_task(chatter(f"p{number}")) for number in range(3)]
+    await asyncio.wait_for(machine.turns.finished(first), 60)
+    stop.set()
+    await asyncio.gather(*chattering)
+    assert "先来的" in machine.heard
+
+
+async def test_poison_that_is_handed_over_is_put_aside_as_any_other(machine_sqlite, monkeypatch):
+    machine = machine_sqlite
+    monkeypatch.setattr(turn_module, "BACKOFF", (0.0, 0.0, 0.0, 0.0))
+
+    async def hear(message, context):
+        if message.text == "毒":
+            raise ValueError("a fault")
+        return Say(echo("好"))
+
+    machine.hear = hear
+    machine.start()
+    poison, after, other = await asyncio.gather(machine.arrive("毒"), machine.arrive("下一句"), machine.arrive("别人", who="bob"))
+    await asyncio.gather(*(machine.turns.finished(number) for number in (poison, after, other)))
+    rows = {row.id: row for row in await machine.inbox_rows()}
+    assert (rows[poison].state, rows[poison].attempts) == ("quarantined", ATTEMPTS)
+    assert (rows[after].state, rows[other].state) == ("done", "done")
+
+
+async def test_what_was_handed_over_is_run_before_the_end(machine_sqlite):
+    machine = machine_sqlite
+    machine.start()
+    async with machine.turns.paused():
+        number = await machine.arrive("一")
+        stopping = asyncio.create_task(machine.turns.stop())
+        await asyncio.sleep(0)
+    await stopping
+    await machine._tasks[0]
+    assert [(row.id, row.state) for row in await machine.inbox_rows()] == [(number, "done")]
+    assert await machine.arrive("二")  # and what comes then waits for the next life
+    assert [row.state for row in await machine.inbox_rows()] == ["done", "pending"]

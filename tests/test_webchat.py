@@ -11,13 +11,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 import sqlalchemy as sa
-from bot.main import Application
-from bot.settings import Settings
 from databases import _run
 from faults import until
-from models import ChatAccount, InboxMessage, LocalMessage, OutboxMessage, Person, Problem
 from PIL import Image
 from world import HASH, KEYS
+
+from bot.main import Application
+from bot.settings import Settings
+from models import ChatAccount, InboxMessage, LocalMessage, OutboxMessage, Person, Problem
 
 WAIT = 60
 START = "2026-11-23T08:00:00+08:00"
@@ -25,7 +26,13 @@ REPORT = "4幢后面有人倒建筑垃圾"
 
 
 def settings_for(folder: Path, **changes) -> Settings:
-    values = {"DATABASE_URL": f"sqlite+aiosqlite:///{folder}/demo.db", "DATA_DIR": folder, "HTTP_PORT": 0, "ENCRYPTION_KEYS": KEYS, "HASH_KEY": HASH}
+    values = {
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/demo.db",
+        "DATA_DIR": folder,
+        "HTTP_PORT": 0,
+        "ENCRYPTION_KEYS": KEYS,
+        "HASH_KEY": HASH,
+    }
     return Settings(_env_file=None, **(values | changes))
 
 
@@ -380,7 +387,12 @@ async def test_what_a_turn_sends_to_others_has_reached_them_before_done(site):
     assert {row.state for row in posted} <= {"sent", "superseded"}
     assert card
     for watcher in watchers:
-        before = [entry for chat in ("private", "coordinators") if chat == "private" or watcher.persona == "ST02" for entry in await watcher.history(chat)]
+        before = [
+            entry
+            for chat in ("private", "coordinators")
+            if chat == "private" or watcher.persona == "ST02"
+            for entry in await watcher.history(chat)
+        ]
         received = []
         while len(received) < len(before):
             received.append(await watcher.read())
@@ -451,7 +463,9 @@ async def test_a_frame_that_makes_no_sense_is_an_error_and_nothing_more(site, fr
     await resident.socket.close()
 
 
-@pytest.mark.parametrize("data", ["", "{", "[]", "5", "null", '{"type":"text"}', '{"id":5,"type":"text"}', '{"id":"","type":"text"}', "nan"])
+@pytest.mark.parametrize(
+    "data", ["", "{", "[]", "5", "null", '{"type":"text"}', '{"id":5,"type":"text"}', '{"id":"","type":"text"}', "nan"]
+)
 async def test_what_is_no_frame_at_all_is_an_error_without_an_id(site, data):
     resident = await site.open("R104")
     await resident.socket.send_str(data)
@@ -576,7 +590,15 @@ async def test_whatever_was_due_before_a_reset_is_taken_as_done(site):
 
 
 # -- only in demo mode ------------------------------------------------------------------------------------------------------
-PATHS = ("/demo/personas", "/demo/clock", "/demo/history?persona=R101", "/demo/ws?persona=R101", "/demo/chats?persona=R101", "/demo/plan", "/")
+PATHS = (
+    "/demo/personas",
+    "/demo/clock",
+    "/demo/history?persona=R101",
+    "/demo/ws?persona=R101",
+    "/demo/chats?persona=R101",
+    "/demo/plan",
+    "/",
+)
 
 
 async def test_without_the_demo_none_of_it_exists(folder):

@@ -182,8 +182,7 @@ def test_quiet_hours() -> None:
 
 def test_the_service_levels_are_those_of_the_contract() -> None:
     promised = {
-        code: (level.contact, level.resolve, level.reopen, level.acknowledge, level.extendable)
-        for code, level in SERVICE_LEVELS.items()
+        code: (level.contact, level.resolve, level.reopen, level.acknowledge, level.extendable) for code, level in SERVICE_LEVELS.items()
     }
     day, three, five = Term(1, "workdays"), Term(3, "workdays"), Term(5, "workdays")
     assert promised == {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import logging
 import os
 import secrets
 import signal
@@ -22,6 +23,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 import sqlalchemy as sa  # noqa: E402
 import structlog  # noqa: E402
 import uvloop  # noqa: E402
+from world import HASH, KEYS  # noqa: E402
+
 from bot.inbox import Inbox  # noqa: E402
 from bot.main import Application  # noqa: E402
 from bot.outbox import Relay  # noqa: E402
@@ -29,7 +32,6 @@ from bot.platforms import local  # noqa: E402
 from bot.settings import Settings  # noqa: E402
 from bot.turn import Turns  # noqa: E402
 from models import OutboxMessage  # noqa: E402
-from world import HASH, KEYS  # noqa: E402
 
 ACK_SECONDS = 0.01  # how long an acknowledgement is on its way, for every victim: without a network there would hardly be a moment
 
@@ -68,7 +70,9 @@ def know_no_event_again() -> None:
     store = Inbox._store
 
     async def forgetful(self: Inbox, rows: list[dict[str, object]]) -> list[int]:
-        return await store(self, [row | {"event_id": secrets.token_hex(8)} for row in rows])
+        for row in rows:
+            row["event_id"] = secrets.token_hex(8)
+        return await store(self, rows)
 
     Inbox._store = forgetful  # type: ignore[method-assign]
 
@@ -94,8 +98,7 @@ def send_without_a_key() -> None:
 
 
 MUTANTS = {
-    mutant.__name__: mutant
-    for mutant in (acknowledge_before_the_commit, know_no_event_again, mark_sent_before_sending, send_without_a_key)
+    mutant.__name__: mutant for mutant in (acknowledge_before_the_commit, know_no_event_again, mark_sent_before_sending, send_without_a_key)
 }
 
 
@@ -135,6 +138,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
                         wrapper_class=structlog.make_filtering_bound_logger(40), logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # fmt: skip
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     asyncio.run(rehearse(folder))
     for name in sys.argv[2:]:
         MUTANTS[name]()

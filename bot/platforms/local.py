@@ -82,7 +82,7 @@ class LocalPlatform:
             return [address.removeprefix("private:")]
         return [
             name for name in self._sockets
-            if (persona := self.people.get(name)) and address in persona.chats or name.startswith("new:") and address == "public"
+            if ((persona := self.people.get(name)) and address in persona.chats) or (name.startswith("new:") and address == "public")
         ]  # fmt: skip
 
     # -- the contract: in -------------------------------------------------------------------------------------

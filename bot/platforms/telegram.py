@@ -189,9 +189,7 @@ class TelegramPlatform:
         Raises SendError."""
         async with self._sending():
             which, keyboard = _which(chat, message_id), self._inline(message)
-            edit = self._out.edit_message_text(
-                message.text, **which, reply_markup=keyboard, link_preview_options=_NO_PREVIEW
-            )
+            edit = self._out.edit_message_text(message.text, **which, reply_markup=keyboard, link_preview_options=_NO_PREVIEW)
             try:
                 await self._unless((_SAME,), edit)
             except Refused as error:
@@ -395,9 +393,7 @@ class _Request(BaseRequest):
     async def shutdown(self) -> None:
         """Nothing: the platform closes its connections itself."""
 
-    async def do_request(
-        self, url: str, method: str, request_data: RequestData | None = None, *_: Any, **__: Any
-    ) -> tuple[int, bytes]:
+    async def do_request(self, url: str, method: str, request_data: RequestData | None = None, *_: Any, **__: Any) -> tuple[int, bytes]:
         """Exchange, and raise what a refusal means, so that the library reads good answers only."""
         try:
             if request_data is not None and request_data.contains_files:
@@ -405,9 +401,7 @@ class _Request(BaseRequest):
                 for field, (name, content, mime) in request_data.multipart_data.items():
                     body = io.BytesIO(content) if isinstance(content, bytes) else content
                     form.add_field(field, body, filename=name, content_type=mime)
-                answer = await self._transport.exchange(
-                    method, url, data=form, read_seconds=self._transport.media_seconds
-                )
+                answer = await self._transport.exchange(method, url, data=form, read_seconds=self._transport.media_seconds)
             else:
                 text, mime = json_body(request_data.parameters if request_data else {})
                 answer = await self._transport.exchange(method, url, data=text, mime=mime)

@@ -155,9 +155,7 @@ class Listener:
                 try:
                     await self._api.call("setMyCommands", parameters)
                 except SendError as error:  # people can do without the list
-                    log.warning(
-                        "Telegram did not take the commands", bot=self._bot, language=language, reason=str(error)
-                    )
+                    log.warning("Telegram did not take the commands", bot=self._bot, language=language, reason=str(error))
 
     async def _poll(self, receive: Receive) -> None:
         offset, failures = 0, 0

@@ -47,9 +47,7 @@ class Transport:
     `media_seconds`: how long an answer may take, and that to an upload or a download.
     """
 
-    def __init__(
-        self, connections: int, read_seconds: float = READ_SECONDS, media_seconds: float = MEDIA_READ_SECONDS
-    ) -> None:
+    def __init__(self, connections: int, read_seconds: float = READ_SECONDS, media_seconds: float = MEDIA_READ_SECONDS) -> None:
         self._connections, self.read_seconds, self.media_seconds = connections, read_seconds, media_seconds
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -91,9 +89,7 @@ class Transport:
                 return Answer(response.status, bytes(body))
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             reason = type(error).__name__
-        raise (
-            Uncertain(f"no answer from Telegram ({reason})") if written.begun else NotSent(f"no connection ({reason})")
-        )
+        raise (Uncertain(f"no answer from Telegram ({reason})") if written.begun else NotSent(f"no connection ({reason})"))
 
     async def close(self) -> None:
         """Close every connection; later requests are NotSent."""
@@ -201,6 +197,4 @@ def _refusal(status: int, value: dict[str, Any]) -> SendError:
 
 
 def _wrong_token(status: int) -> WrongToken:
-    return WrongToken(
-        f"Telegram does not know this bot token (HTTP {status}): check TELEGRAM_BOT_TOKEN and TELEGRAM_API_URL"
-    )
+    return WrongToken(f"Telegram does not know this bot token (HTTP {status}): check TELEGRAM_BOT_TOKEN and TELEGRAM_API_URL")

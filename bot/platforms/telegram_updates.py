@@ -101,11 +101,7 @@ def _message(message: dict[str, Any], bot_id: int, username: str) -> Event | Non
     if photo := _largest(message.get("photo")):
         return Photo(**head, file=photo, caption=caption, album=album)
     document = _object(message.get("document"))
-    if (
-        "animation" not in message
-        and _string(document.get("mime_type")).startswith("image/")
-        and (file := _file(document))
-    ):
+    if "animation" not in message and _string(document.get("mime_type")).startswith("image/") and (file := _file(document)):
         return Photo(**head, file=file, caption=caption, album=album)
     for kind in ("voice", "audio"):
         recording = _object(message.get(kind))
