@@ -312,7 +312,8 @@ async def test_without_a_guard_the_same_kills_do_harm(tmp_path, mutant, harm):
         folder = tmp_path / str(seed)
         folder.mkdir()
         damage = await slaughter(folder, 20, seed, mutant, patience=8.0)
-        print(f"{mutant}: {len(damage.lost)} lost, {damage.doubled_problems} {damage.doubled_messages}")
+        counts = f"{len(damage.lost)} lost, {len(damage.doubled_problems)} problems and {len(damage.doubled_messages)} messages doubled"
+        print(f"{mutant}: {counts} in twenty kills")
         if getattr(damage, harm):
             return
     pytest.fail(f"a hundred kills of a service without its guard ({mutant}) did no harm: the harness sees nothing")

@@ -498,20 +498,17 @@ async def test_what_comes_while_it_runs_is_run_in_order_once_each(machine):
     assert {row.state for row in await machine.inbox_rows()} == {"done"}
 
 
-async def test_who_waits_gets_a_turn_also_while_others_never_stop_writing(machine_sqlite):
-    machine, stop = machine_sqlite, asyncio.Event()
-    first = await machine.arrive("先来的")  # stored before the loop runs, so it must be claimed
-    machine.start()
-
-    async def chatter(who):
-        while not stop.is_set():
-            await machine.arrive("又来了", who=who)
-
-    chattering = [asyncio.create_task(chatter(f"p{number}")) for number in range(3)]
-    await asyncio.wait_for(machine.turns.finished(first), 60)
-    stop.set()
-    await asyncio.gather(*chattering)
-    assert "先来的" in machine.heard
+async def test_who_waits_gets_a_turn_also_while_others_never_stop_writing(machine_sqlite, seconds):
+    machine, turns = machine_sqlite, machine_sqlite.turns
+    waiting = await machine.arrive("先来的")
+    given = turn_module.Row(99, "memory", "main", None, 1, "t")
+    turns._given = [given] * 1000
+    seen = []
+    for _ in range(10):
+        seen += await turns._next()
+        seconds.now += 0.05
+    assert seen.count(given) > 100
+    assert [row.id for row in seen if row is not given] == [waiting]
 
 
 async def test_poison_that_is_handed_over_is_put_aside_as_any_other(machine_sqlite, monkeypatch):
@@ -544,3 +541,26 @@ async def test_what_was_handed_over_is_run_before_the_end(machine_sqlite):
     assert [(row.id, row.state) for row in await machine.inbox_rows()] == [(number, "done")]
     assert await machine.arrive("二")  # and what comes then waits for the next life
     assert [row.state for row in await machine.inbox_rows()] == ["done", "pending"]
+
+
+async def test_what_is_handed_over_does_not_overtake_a_download_of_the_same_person(machine_sqlite):
+    machine, release = machine_sqlite, asyncio.Event()
+
+    async def slow(file):
+        await release.wait()
+        return b"not a picture"
+
+    async def take(photo: Photo, context):
+        machine.heard.append("照片")
+        return Say(echo("照片"))
+
+    machine.router.photo()(take)
+    machine.platform.fetch = slow
+    machine.start()
+    await machine.inbox.receive("memory", "main", machine.platform.arrival("photo", "photo", "ann", "private:ann", file="f1"))
+    mine = [await machine.arrive("安的下一句"), await machine.arrive("再下一句")]
+    await machine.turns.finished(await machine.arrive("别人", who="bob"))
+    assert machine.heard == ["别人"]
+    release.set()
+    await asyncio.gather(*(machine.turns.finished(number) for number in mine))
+    assert machine.heard == ["别人", "照片", "安的下一句", "再下一句"]

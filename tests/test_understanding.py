@@ -1,6 +1,7 @@
 """What a sentence is understood to be: demo problems, the urgent lexicon and what only sounds like it, chatter, likeness."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -66,6 +67,62 @@ def test_the_urgent_lexicon_and_its_paraphrases(text, category):
 def test_what_only_sounds_urgent(text):
     assert understand(text).urgent is None
     assert urgent_category(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # shut in a lift
+        "电梯停在11楼和12楼之间，有个坐轮椅的阿姨", "电梯打不开啊啊啊 我女儿一个人在里面哭", "阿拉爷叔困勒电梯里半个钟头了",
+        "儿子打电话说他跟同学卡电梯里", "电梯突然掉了两层 我老婆怀孕8个月在里面",
+        # fire, smoke, gas
+        "俺家对门冒老大的烟了 敲门没动静", "厨房着了我拿水泼不灭", "楼下电动车炸了 火都烧到二楼了", "煤气罐的管子脱掉了 呼呼响",
+        "我闻着楼道像是煤气", "出租屋里堆着煤气瓶，十来个", "是不是燃气漏了",
+        # electricity
+        "孩子摸了一下路灯杆被弹开", "下雨后单元门铁把手电人", "电线断了搭在栏杆上", "变压器嘭的一声炸了",
+        # falling, drowning, a missing cover
+        "孩子站在空调外机上", "有人要从天台跳下来", "俺爹在卫生间滑倒了 起不来", "冰面裂了 有学生掉下去", "小孩差点掉进没盖的井里",
+        "雨水口的铁篦子被偷走三块", "井盖子翘起来老高",
+        # violence
+        "两家人为了车位打起来了 都见血了", "有个男人拿刀架在别人脖子上", "陌生人要把我外孙拉走", "半夜有人在撬我家门锁 现在还在撬",
+        # collapse, illness, children alone, the missing
+        "树断了砸在人身上", "大爷打太极打着打着就倒了", "小孩把纽扣电池吞下去了", "两岁孩子一个人在家，反锁了门",
+        "张奶奶电话没人接 敲门不应 怕出事", "老爸老年痴呆 早上出去到现在没回来", "家里停电 老人的氧气机停了",
+    ],
+)  # fmt: skip
+def test_dangers_in_everyday_words(text):
+    assert understand(text).urgent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "电梯里的灯坏了 小孩害怕", "电梯总坏，八十岁老人困在楼上下不来", "电梯坏了三天没人管 是要等困人才来修吗", "电梯关门太快 老人差点被夹",
+        "楼道堆纸箱 一个烟头就能着火", "消防通道被堵 着火了怎么办", "烧烤摊黑烟滚滚熏得开不了窗", "微信群炸了 都在骂物业", "别人小区着火了，我们要吸取教训",
+        "煤气味？没有，是臭豆腐", "燃气公司上门检查说合格", "婚礼放鞭炮可以吗", "厨房下水道反味 像臭鸡蛋的那种臭", "井盖旁边的地砖松", "井盖换新的了 谢谢",
+        "垃圾桶盖坏了", "电线太低 怕触电", "触电的标志牌贴歪了", "球滚到河里了能不能帮捞", "水塘边没栏杆 孩子容易掉下去", "跳楼大甩卖 喇叭吵",
+        "持刀的是切西瓜的", "车位紧张得要打起来了", "打人民政府热线", "昨天打人的那个人抓到了吗", "急 我家没水了", "快来人 厕所堵了",
+        "挤死人的停车场", "老人走丢过一次，想领定位手表", "孩子的书包丢了", "我被关在门外了 单元门禁坏了", "我有哮喘 能不能不要烧纸", "假如有人溺水应该怎么救",
+    ],
+)  # fmt: skip
+def test_what_only_sounds_dangerous(text):
+    assert understand(text).urgent is None
+
+
+def test_an_actor_is_not_denied_with_the_words_beside_it():
+    assert understand("李奶奶电话没人接，敲门不应").urgent
+    assert understand("李奶奶电话没人接").urgent is None
+
+
+def test_a_space_between_stretches_ends_a_clause_and_one_between_characters_nothing():
+    assert understand("没有电 着火了").urgent
+    assert understand("没 有 着 火").urgent is None
+
+
+@pytest.mark.parametrize("text", ["电梯坏了", "路灯不亮", "9幢楼下电动车着火了", "河水发黑"])
+def test_a_problem_is_offered_three_different_categories(text):
+    codes = [guess.code for guess in understand(text).guesses]
+    assert len(codes) == len(set(codes)) == 3
 
 
 def test_a_danger_that_stays_is_urgent_today_and_a_quarrel_of_yesterday_is_not():
@@ -141,6 +198,9 @@ def test_similarity_is_dice_of_character_pairs():
         ("1单元门禁坏了", "2单元门禁坏了", False),
         ("东边路灯不亮", "西边路灯不亮", False),
         ("小广场秋千坏了", "小广场滑梯坏了", False),
+        ("三楼堆鞋柜", "六楼堆鞋柜", False),
+        ("地库三号充电桩坏了", "地库6号充电桩坏了", False),
+        ("9幢东头那盏路灯修好了 现在西头那盏又坏了", "9幢东头的路灯不亮", False),
     ],
 )
 def test_the_same_matter(first, second, same):
@@ -149,7 +209,11 @@ def test_the_same_matter(first, second, same):
 
 def test_at_one_place_only_a_contradiction_makes_two_matters():
     assert same_matter("垃圾一地", "全是塑料袋没人拣", same_place=True)
+    assert same_matter("秋千坏了", "秋千链子断了", same_place=True)
     assert not same_matter("门禁坏了", "监控坏了", same_place=True)
+    assert not same_matter("楼上拖椅子", "楼上弹琴", same_place=True)
+    assert not same_matter("门口停着僵尸车", "门口停着货车", same_place=True)
+    assert not same_matter("一楼种菜", "楼顶种菜", same_place=True)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +227,13 @@ def test_at_one_place_only_a_contradiction_makes_two_matters():
         ({"concepts": DATA["concepts"] | {"lamp": "("}}, "concept lamp"),
         ({"concepts": DATA["concepts"] | {"lamp": "{missing}"}}, "unknown concept {missing}"),
         ({"categories": DATA["categories"] | {"A01": ["P9", "grid", True]}}, "category A01"),
-        ({"urgent": [{"category": "Z99", "pattern": "x"}]}, "unknown category Z99"),
+        ({"urgent": [{"category": "Z99", "when": ["fire"]}]}, "unknown category Z99"),
+        ({"urgent": [{"category": "A05", "when": ["nothing"]}]}, "unknown concept 'nothing'"),
+        ({"urgent": [{"category": "A05", "when": ["fire person"]}]}, "a reach before several"),
+        ({"urgent": [{"category": "A05", "when": ["!fire"]}]}, "a part is needed"),
+        ({"dangers": DATA["dangers"] | {"fire": "{nothing}"}}, "unknown concept {nothing}"),
+        ({"bystanders": {"parts": ["nothing"]}}, "unknown concept 'nothing'"),
+        ({"companions": DATA["companions"] | {"A01": ["Z99"]}}, "unknown category Z99"),
     ],
 )
 def test_broken_data_are_named(change, words):
@@ -187,6 +257,19 @@ def test_any_text_is_understood(text):
     assert {guess.code for guess in understood.guesses} <= set(categories())
 
 
+def test_every_danger_is_used():
+    lines = [line for entry in DATA["urgent"] for line in (*entry["when"], entry.get("unless", ""))]
+    text = " ".join((*lines, *DATA["dangers"].values(), *DATA["bystanders"]["parts"]))
+    assert [name for name in DATA["dangers"] if name not in re.findall(r"[a-z_]+", text)] == []
+
+
+def test_the_bench_says_which_half_is_not_here(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "_SENTENCES", tmp_path)
+    assert bench.main([]) == 1
+    assert "held.jsonl is not here" in capsys.readouterr().out
+    assert list(bench.tables()) == []
+
+
 def test_the_bench_on_the_tune_half_stays_above_the_first_stage():
     rows = bench._read("tune")
     if not rows:
@@ -194,7 +277,7 @@ def test_the_bench_on_the_tune_half_stays_above_the_first_stage():
     ((_, scores, _),) = bench.tables(("tune",))
     share = {name: float(text.split("%")[0]) for name, text in scores.items() if "%" in text}
     assert share["urgent found"] >= 98
-    assert share["urgent, false alarms"] <= 2
+    assert share["urgent, false alarms"] <= 1
     assert share["category, first guess"] >= 85
     assert share["category, first three"] >= 95
     assert share["duplicates, precision"] >= 95

@@ -43,7 +43,7 @@ class Store:
             run("INSERT INTO audit (report_id, event, actor, at) VALUES (?, 'submit', ?, ?)", (number, user, now))
             run(
                 "INSERT INTO outbox (report_id, chat, body, state, send_after) VALUES (?, 1, ?, 'pending', ?)",
-                (number, f"{code} {CATEGORY_MARK}{category} {text}", now + 36_000.0),
+                (number, f"{code} {category} {text}", now + 36_000.0),
             )
             run("COMMIT")
         return code
@@ -51,6 +51,3 @@ class Store:
     def reports(self) -> int:
         """How many reports were committed."""
         return int(self._connection.execute("SELECT count(*) FROM report").fetchone()[0])
-
-
-CATEGORY_MARK = "类别:"

@@ -26,7 +26,7 @@ from bot.platforms.telegram import TelegramPlatform
 from bot.platforms.telegram_updates import arrival
 from bot.settings import Settings
 from demo.loader import load
-from models import Problem, keyring
+from models import Problem
 from models.database import migrate
 from services.clock import HandClock
 from texts.render import Rendered
@@ -45,7 +45,7 @@ class Telegram(TelegramPlatform):
         """Nothing to listen to."""
 
     async def send(self, chat: str, message: Rendered, *, media: tuple[Media, ...] = (), key: str = "") -> str:
-        number = await super().send(chat, message, media=media)
+        number = await super().send(chat, message, media=media, key=key)
         if (reply := self.replies.pop(chat, None)) is not None:
             reply.set_result(message)
         return number
@@ -71,9 +71,6 @@ class Contender:
         await migrate(app.settings.DATABASE_URL)
         async with app.database.transaction() as session:
             await load(session, app.clock.now())
-            await session.execute(
-                sa.text("UPDATE chat SET platform = 'telegram', key_hash = key_hash WHERE platform = 'local' AND kind = 'private'")
-            )
         await app.alarms.take_as_done(app.clock.now())
         await app.start(serve=False)
 
@@ -109,6 +106,3 @@ class Contender:
 
     async def stop(self) -> None:
         await self.application.stop()
-
-
-__all__ = ["Contender", "keyring"]
