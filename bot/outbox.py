@@ -330,8 +330,8 @@ class Relay:
         except ChatMoved as error:
             if row.attempts + 1 >= MOST_ATTEMPTS:
                 return _Outcome(row, "dead", error=str(error))
-            old, new = address.partition("/")[0], error.new_chat_id
-            return _Outcome(row, "pending", error=str(error), extra=lambda session: self._move(session, old, new))
+            given = self.platform.name, self.platform.bot, address.partition("/")[0], error.new_chat_id
+            return _Outcome(row, "pending", error=str(error), extra=lambda session: identity.move_chat(session, *given))
         self.sent += 1
         return _Outcome(row, "sent", message_id=message_id, menu=menu)
 
@@ -362,23 +362,6 @@ class Relay:
     def _rest(self, address: str, seconds: float) -> None:
         key, _ = self.platform.rate_key(address)
         self.limits.pause(key, time.monotonic() + min(UNREACHABLE, seconds))
-
-    async def _move(self, session: Any, old: str, new: str) -> None:
-        """Give the group its new address; where the new one is known already, what waits for the old one goes there."""
-        name, bot = self.platform.name, self.platform.bot
-        await identity.move_chat(session, name, bot, old, new)
-        await session.flush()
-        groups = list(await session.scalars(sa.select(Chat).where(Chat.platform == name, Chat.bot == bot, Chat.kind != "private")))  # type: ignore[arg-type]
-        here = {chat.address: chat.id for chat in groups}
-        for chat in groups:
-            address, slash, topic = chat.address.partition("/")
-            if address == old and (twin := here.get(new + slash + topic)) is not None:
-                await session.execute(
-                    sa.update(OutboxMessage)
-                    .where(OutboxMessage.chat_id == chat.id, OutboxMessage.state == "pending")  # type: ignore[arg-type]
-                    .values(chat_id=twin)
-                    .execution_options(synchronize_session=False)
-                )
 
     async def _address(self, row: Any) -> str | None:
         if row.token_id is None:

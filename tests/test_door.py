@@ -3,7 +3,12 @@
 import asyncio
 
 import pytest
-from faults import machines, until
+import sqlalchemy as sa
+from faults import NOW, machines, until
+
+import bot.inbox
+import bot.outbox
+import bot.turn
 
 
 def give(machine):
@@ -85,3 +90,25 @@ async def test_what_was_handed_over_is_run_to_its_end_when_the_turns_stop(machin
     assert machine_sqlite.turns.lease() is None
     await machine_sqlite.turns.run()
     assert machine_sqlite.heard == ["一"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "index"),
+    [
+        (bot.turn._HEADS, {"now": 0.0, "fetching": [], "most": 32}, "ix_inbox_open"),
+        (bot.inbox._HELD, {"lanes": ["a"]}, "ix_inbox_open"),
+        (bot.outbox._DUE, {"platform": "memory", "bot": "main", "now": NOW, "closed": ["a"]}, "ix_outbox_due"),
+    ],
+)
+async def test_what_is_asked_all_the_time_reads_open_rows_alone(machine_sqlite, statement, values, index):
+    """SQLite takes an index on some of the rows only for the very condition that it was made with."""
+    seen = []
+    engine = machine_sqlite.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *_event: seen.append(_event[2:4]))
+    async with machine_sqlite.database.connection() as connection:
+        await connection.execute(statement, values)
+        query, parameters = seen[-1]
+        plan = [row[3] for row in await connection.exec_driver_sql(f"explain query plan {query}", parameters)]
+    table = index.split("_")[1]
+    assert any(index in line for line in plan)
+    assert [line for line in plan if line.startswith("SCAN") and table in line and index not in line] == [], plan

@@ -512,6 +512,30 @@ async def test_stopping_waits_for_the_message_in_flight(desk):
     assert await desk.states() == ["sent"]
 
 
+async def test_stopping_waits_for_the_look_that_has_begun_and_what_it_sends(desk):
+    machine, release, looking = desk.machine, asyncio.Event(), asyncio.Event()
+    lead = machine.relay._lead
+
+    async def slow():
+        looking.set()
+        await release.wait()
+        return await lead()
+
+    machine.relay._lead = slow
+    await desk.post(ANN, "一")
+    running = asyncio.create_task(machine.relay.run())
+    await looking.wait()
+    stopping = asyncio.create_task(machine.relay.stop())
+    await asyncio.sleep(0)
+    release.set()
+    await stopping
+    calls, states = list(machine.platform.calls), await desk.states()
+    assert states in (["sent"], ["pending"])  # not left half done for the next life to puzzle over
+    await running
+    await asyncio.gather(*machine.relay._sending)
+    assert (machine.platform.calls, await desk.states()) == (calls, states)
+
+
 async def test_a_menu_is_remembered_for_typed_labels(desk):
     chat = await desk.chat(ANN)
     body = Screen("test.echo", {"said": "选"}, ((Button(Key("test.echo", {"said": "好"}), action="help"),),)).to_json()
