@@ -11,7 +11,7 @@ from __future__ import annotations
 from bot.events import Do, Edited, Location, Photo, Press, Text, Voice
 from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
 from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another, submitted
-from services import Context, intake, understanding
+from services import Context, intake, tickets, understanding
 from texts import report_screens
 from texts.screen import screen
 
@@ -161,7 +161,7 @@ async def discard(press: Press, context: Context, draft: str) -> Reply:
 @router.press(Do.same)
 async def support(press: Press, context: Context, draft: str, problem: str) -> Reply:
     found = await intake.support(context, draft, problem)
-    return End(screen("report.supported", code=found.code), clear=True)
+    return End(screen("report.supported", code=found.code), clear=True, subject=tickets.subject(found))
 
 
 @router.press(Do.different, to=AFTER_TEXT)

@@ -50,7 +50,12 @@ async def ask_next(context: Context, *, clear: bool = False, edit: bool = False,
             return Ask(Report.where, report_screens.ask_where(data), clear=clear)
         case "same":
             twin = await get(context, data["twin"])
-            values = {"code": twin.code, "text": twin.text_public, "place": twin.place_name, "state": Key(f"state.problem.{twin.state}")}
+            values = {
+                "code": twin.code,
+                "text": tickets.public_words(twin),
+                "place": twin.place_name,
+                "state": Key(f"state.problem.{twin.state}"),
+            }
             return Ask(Report.same, report_screens.same(draft.id, twin.id, values), clear=clear)
     shown = report_screens.confirm(draft.id, data, context.ground.grid_name(data.get("grid")), context.ground.name)
     if live and await intake.refresh_card(context, card, shown):

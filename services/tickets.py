@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from models import AnonymousToken, OutboxMessage, Person, Problem, ProblemMessage, ProblemSupporter
 from models.lifecycle import PROBLEM
-from services import media, moves, post
+from services import masking, media, moves, post
 from services.context import Actor, Context
 from services.geography import distance_m
 from services.identity import persons_with, roles_of
@@ -50,6 +50,11 @@ def provisional(context: Context, *moments: datetime) -> Key | None:
 def category(problem: Problem) -> Key:
     """The category's name."""
     return Key(f"category.{problem.category}")
+
+
+def public_words(problem: Problem) -> str:
+    """What others may read of a problem: the masked text, and nothing of what touches somebody's livelihood or health (domain.md §0.6)."""
+    return "" if problem.category.startswith("H") or masking.private_matter(problem.text) else problem.text_public
 
 
 def state_word(problem: Problem) -> Key:
