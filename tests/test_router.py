@@ -10,6 +10,7 @@ from bot.router import KEEP, Ask, End, F, Phrase, Reply, Router, RouterError, Sa
 from bot.turn import typed_press
 from handlers import root
 from models import Chat, ChatAccount, Problem
+from texts.render import text as words
 
 add_words()
 RUBBLE = "4幢后面有人倒建筑垃圾"
@@ -260,7 +261,7 @@ async def test_without_edits_what_would_be_edited_is_sent_anew(databases, tmp_pa
 async def test_the_bot_greets_a_group_it_came_into_and_is_quiet_in_private(world_sqlite):
     somebody = world_sqlite.person("R101")
     greeting = await somebody.does("joined", "new-group", many=True)
-    assert greeting.shows("绑定")
+    assert greeting.text == words("group.greeting", {}, "zh_CN")
     await somebody.does("joined", "", silent=True)
 
 
