@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bot.main import Application
 
 log = structlog.get_logger("demo")
+
+UNSTORED = timedelta(seconds=5)
 
 
 class Backward(Exception):
@@ -57,13 +59,24 @@ class DemoDesk:
                 start = ahead
             await self._load(start)
         elif self.clock is not None and stored is not None:
-            self.clock.put(datetime.fromisoformat(stored.value["now"]), stored.value["running"])
+            now, running = datetime.fromisoformat(stored.value["now"]), stored.value["running"]
+            self.clock.put(await self._lived(now) if running else now, running)
         if self.clock is not None and ahead is not None:
             if ahead >= self.clock.now():
                 self.clock.put(ahead)
             else:
                 log.warning("DEMO_CLOCK lies behind the stored clock and is left aside", stored=self.clock.now().isoformat())
         await self._store()
+
+    async def _lived(self, now: datetime) -> datetime:
+        """A running clock is stored once a second; a process that was killed may have lived a moment longer than is stored.
+
+        What it posted in that moment would look as if it were held for later.
+        """
+        table: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
+        posted = sa.select(sa.func.max(table.c.send_after)).where(table.c.state == "pending", table.c.send_after <= now + UNSTORED)
+        async with self.application.database.connection() as connection:
+            return max(now, (await connection.execute(posted)).scalar() or now)
 
     async def _load(self, now: datetime) -> None:
         async with self.application.database.transaction() as session:

@@ -61,7 +61,7 @@ class Victims:
         assert self._process.stdout is not None
         self._process.stdin.write(b"start\n")
         line = await asyncio.wait_for(self._process.stdout.readline(), 60)
-        assert line, "the fork server ended"
+        assert line, f"the fork server ended: {await self._process.wait()}"
         self.pid, self.port = json.loads(line).values()
         self.lives += 1
         self.alive.set()

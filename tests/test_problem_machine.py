@@ -87,7 +87,7 @@ def staff_move(model: Model, who: str, verb: str, late: bool) -> Model | None:
             return replace(model, state="RESOLVED", accepted=True, contacted=True, rating=None, solved=None)
         case "explain" if who == "ST01" and state == "IN_PROGRESS" and model.reopened >= 2:
             return replace(model, state="CLOSED")
-        case "reject" if who in COMMUNITY and state == "SUBMITTED":
+        case "reject" if who in COMMUNITY and state == "SUBMITTED" and (who == "ST01" or not model.appealed):
             return replace(model, state="REJECTED")
     return None
 

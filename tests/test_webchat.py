@@ -5,7 +5,9 @@ import base64
 import io
 import json
 import shutil
+import sqlite3
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import aiohttp
@@ -319,6 +321,29 @@ async def test_done_after_a_restart_waits_for_what_was_not_delivered_before(fold
         site.app.relays["local", "main"]._stopping = False
         number = await resident.send(**frame)
         await resident.until("done", number)
+        assert words([entry for entry in await resident.history() if "from" not in entry]) == ["好的，已取消。"]
+
+
+async def test_after_a_kill_a_clock_that_is_a_moment_behind_holds_nothing_back(folder):
+    """A running clock is stored once a second: what was posted in the last moment must not look held for later."""
+    frame = {"id": "same", "type": "text", "chat": "private", "text": "帮助"}
+    async with running(folder) as site:
+        await site.post("/demo/clock", {"running": True})
+        resident = await site.open("R101")
+        await resident.does(**frame)
+        async with site.app.database.transaction() as session:
+            sent = (await session.scalars(sa.select(OutboxMessage).where(OutboxMessage.cause.like("in:%")))).one()
+            await session.delete((await session.scalars(sa.select(LocalMessage).where(LocalMessage.key == f"out:{sent.id}"))).one())
+            sent.state, sent.body = "pending", {"key": "cancelled", "values": {}, "buttons": [], "media": [], "ask_location": False}
+    file = sqlite3.connect(folder / "demo.db")
+    file.execute("UPDATE setting SET value = ? WHERE name = 'clock'", [json.dumps({"now": "2026-11-23T00:00:00+00:00", "running": True})])
+    file.execute("UPDATE outbox SET send_after = '2026-11-23 00:00:04.000000' WHERE cause LIKE 'in:%'")
+    file.commit()
+    file.close()
+    async with running(folder) as site:
+        assert site.app.clock.now() >= datetime.fromisoformat("2026-11-23T08:00:04+08:00")
+        resident = await site.open("R101")
+        await resident.does(**frame)
         assert words([entry for entry in await resident.history() if "from" not in entry]) == ["好的，已取消。"]
 
 
