@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import json
 import logging
 import os
@@ -116,8 +117,10 @@ def slow_acknowledgements() -> None:
 
 async def live(folder: Path) -> None:
     """One life: serve until killed."""
+    faulthandler.dump_traceback_later(30)  # says where a life hangs that never begins
     application = Application(settings(folder))
     await application.start()
+    faulthandler.cancel_dump_traceback_later()
     os.write(1, (json.dumps({"pid": os.getpid(), "port": application.port}) + "\n").encode())
     await asyncio.Event().wait()
 
