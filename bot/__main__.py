@@ -40,8 +40,10 @@ async def run(settings: Settings, _arguments: argparse.Namespace) -> int:
 
 async def migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Bring the database to the newest schema."""
+    from models import keyring
     from models.database import migrate as upgrade
 
+    keyring.use(settings.encryption_keys, settings.hash_key)
     await upgrade(settings.DATABASE_URL)
     print("the database is at the newest schema")
     return 0

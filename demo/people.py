@@ -20,10 +20,12 @@ from models import (
     Community,
     Grid,
     PartnerUnit,
+    Enrollment,
     PartyMember,
     Person,
     Place,
     RoleAssignment,
+    ServiceRecord,
     keyring,
 )
 from services.workdays import ZONE
@@ -141,21 +143,38 @@ class Cast:
                 person_id=person.id,
                 kind=entry["kind"],
                 unit_code=entry["unit"],
-                grid_code=entry["grid"],
-                skill=entry["skill"] or "",
+                skills=entry["skill"].split("/") if entry["skill"] else [],
                 health_exempt=entry["health_exempt"],
-                enrollment=entry["state"],
-                enrolled_on=enrolled,
-                services=entry["services"],
-                hours=entry["hours"],
                 facts={name: entry[name] for name in _MEMBER_FACTS},
             )
             self.rows.append(member)
+            self._enrol(person, entry, enrolled)
             if entry["state"] == "ACTIVE" and enrolled is not None:
                 since = datetime.combine(enrolled, time(), ZONE)
                 self._grant(person, "party_member", valid_from=since)
                 if entry["kind"] == "new_employment":
                     self._grant(person, "rider_reporter", valid_from=since)
+
+    def _enrol(self, person: Person, entry: Mapping[str, Any], enrolled: date | None) -> None:
+        """The member's 双报到, and what was served in the clock's year before the program."""
+        since = None if enrolled is None else datetime.combine(enrolled, time(9), ZONE)
+        applied = since or self.now
+        enrollment = Enrollment(
+            community_id=self.community.id,
+            kind="new_employment" if entry["kind"] == "new_employment" else "member",
+            person_id=person.id,
+            grid_code=entry["grid"],
+            branch=next((grid["branch"] for grid in self._data["grids"] if grid["code"] == entry["grid"]), ""),
+            state=entry["state"],
+            source="import",
+            applied_at=applied,
+            confirmed_at=since,
+        )
+        self.rows.append(enrollment)
+        if entry["services"] or entry["hours"]:
+            self.rows.append(
+                ServiceRecord(person_id=person.id, year=self.now.astimezone(ZONE).year, times=entry["services"], hours=entry["hours"])
+            )
 
     def _person(self, entry: Mapping[str, Any], kind: str, **fields: Any) -> Person:
         """The person with an account and a private chat, known by the hashes of services/identity.py."""

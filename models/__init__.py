@@ -1,7 +1,9 @@
 """SQLModel tables by subject. Importing this package registers every table on `SQLModel.metadata`."""
 
+from models.administration import Announcement, AuditLog, DeletionRequest, DutyShift, ExportFile, OrgUnit
 from models.community import Chat, Community, Grid, HolidayDay, PartnerUnit, Place, Setting
-from models.people import ChatAccount, ConsentRecord, Invitation, PartyMember, Person, RoleAssignment
+from models.membership import Enrollment, PartyMember, Post, PostClaim, ResourceItem, ServiceRecord, TaskOffer, Team, TeamMember
+from models.people import ChatAccount, ConsentRecord, Invitation, Person, RoleAssignment
 from models.problems import (
     AnonymousToken,
     Evaluation,
@@ -26,8 +28,10 @@ from models.types import Encrypted, EncryptedJSON, Keyring, UTCDateTime, keyring
 from models.work import CheckIn, Claim, Order, Task
 
 __all__ = [
-    "AnonymousToken", "Chat", "ChatAccount", "CheckIn", "Claim", "Community", "ConsentRecord", "Conversation", "Counter", "Draft",
-    "Encrypted", "EncryptedJSON", "Evaluation", "Grid", "HolidayDay", "InboxMessage", "Invitation", "Keyring", "Lease", "LocalMessage",
-    "Media", "Occurrence", "Order", "OutboxMessage", "PartnerUnit", "PartyMember", "Person", "Place", "Problem", "ProblemLink",
-    "ProblemMessage", "ProblemSupporter", "RoleAssignment", "Setting", "StateLog", "Task", "UTCDateTime", "keyring", "new_id",
+    "Announcement", "AnonymousToken", "AuditLog", "Chat", "ChatAccount", "CheckIn", "Claim", "Community", "ConsentRecord", "Conversation",
+    "Counter", "DeletionRequest", "Draft", "DutyShift", "Encrypted", "EncryptedJSON", "Enrollment", "Evaluation", "ExportFile", "Grid",
+    "HolidayDay", "InboxMessage", "Invitation", "Keyring", "Lease", "LocalMessage", "Media", "Occurrence", "Order", "OrgUnit",
+    "OutboxMessage", "PartnerUnit", "PartyMember", "Person", "Place", "Post", "PostClaim", "Problem", "ProblemLink", "ProblemMessage",
+    "ProblemSupporter", "ResourceItem", "RoleAssignment", "ServiceRecord", "Setting", "StateLog", "Task", "TaskOffer", "Team",
+    "TeamMember", "UTCDateTime", "keyring", "new_id",
 ]  # fmt: skip

@@ -23,7 +23,10 @@ class Community(SQLModel, table=True):
 
 
 class Grid(SQLModel, table=True):
-    """A grid: `polygon` is a list of [lat, lon] (WGS84); an edge shared by two grids belongs to the lowest code."""
+    """A grid: `polygon` is a list of [lat, lon] (WGS84); an edge shared by two grids belongs to the lowest code.
+
+    `surveyed`: the polygon as it was brought in, {"crs": "GCJ02", "polygon": …}, where that was not WGS84.
+    """
 
     id: str = Field(default_factory=new_id, primary_key=True)
     community_id: str = Field(foreign_key="community.id", index=True)
@@ -31,12 +34,17 @@ class Grid(SQLModel, table=True):
     name: str
     household_count: int = 0
     polygon: list[list[float]] = Field(default_factory=list, sa_type=sa.JSON)
+    surveyed: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON)
     branch_name: str = ""
     __table_args__ = (sa.UniqueConstraint("community_id", "code"),)
 
 
 class Place(SQLModel, table=True):
-    """A named place or building; `kind` is "building" or "place"."""
+    """A named place or building; `kind` is "building" or "place".
+
+    `surveyed`: the point as it was brought in, {"crs": "GCJ02", "lat": …, "lon": …}, where that was not WGS84. `door` is the short
+    random word in the address of the sheet on its door (QR code).
+    """
 
     id: str = Field(default_factory=new_id, primary_key=True)
     community_id: str = Field(foreign_key="community.id", index=True)
@@ -46,11 +54,13 @@ class Place(SQLModel, table=True):
     lat: float
     lon: float
     kind: str = "place"
-    __table_args__ = (sa.UniqueConstraint("community_id", "name"),)
+    surveyed: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON)
+    door: str | None = None
+    __table_args__ = (sa.UniqueConstraint("community_id", "name"), sa.UniqueConstraint("door", name="uq_place_door"))
 
 
 class PartnerUnit(SQLModel, table=True):
-    """A partner unit (驻区单位) with its liaison."""
+    """A partner unit (驻区单位) with its liaison; whether it has reported in is told by its Enrollment."""
 
     __tablename__ = "partner_unit"
     id: str = Field(default_factory=new_id, primary_key=True)
@@ -58,6 +68,9 @@ class PartnerUnit(SQLModel, table=True):
     code: str = Field(index=True)
     name: str
     kind: str = ""
+    address: str = ""
+    secretary_name: str | None = Field(default=None, sa_type=Encrypted)
+    org_code: str | None = None
     liaison_id: str | None = Field(default=None, foreign_key="person.id")
 
 

@@ -1,8 +1,8 @@
 """Every life as one table: which event moves which object from which state to which, and who may do it (domain.md §5).
 
 `by` names relations of the actor to the object (services.permissions): reporter, grid_leader (of the object's grid), coordinator (also
-clerk and secretary), secretary, scheduler, claimer, leader (of the task), creator, member, resident (who ordered). A secretary may do
-whatever a coordinator may, a coordinator whatever a grid leader may. `needs` names guards that the service checks before it moves.
+clerk and secretary), secretary, scheduler, claimer, leader (of the task), creator, member, resident (who ordered), applicant (whose
+enrolment it is; a unit's liaison), team_leader (of a team the claimer is in). A secretary may do whatever a coordinator may, a coordinator whatever a grid leader may. `needs` names guards that the service checks before it moves.
 """
 
 from __future__ import annotations
@@ -155,9 +155,39 @@ CLAIM = Life(
     ),
 )
 
+ENROLLMENT = Life(
+    "enrollment",
+    states=("INVITED", "APPLIED", "ACTIVE", "TRANSFERRED", "WITHDRAWN", "DECLINED", "CANCELLED"),
+    open=("INVITED", "APPLIED", "ACTIVE"),
+    moves=(
+        _m("invite",   NEW,                "INVITED",     "coordinator"),
+        _m("apply",    NEW,                "APPLIED",     "applicant|coordinator", "consent not_enrolled"),
+        _m("apply",    "INVITED",          "APPLIED",     "applicant|coordinator", "consent"),
+        _m("confirm",  "APPLIED|INVITED",  "ACTIVE",      _STAFF),
+        _m("decline",  "APPLIED",          "DECLINED",    _STAFF,                  "reason"),
+        _m("cancel",   "INVITED|APPLIED",  "CANCELLED",   "applicant|coordinator"),
+        _m("transfer", "ACTIVE",           "TRANSFERRED", "applicant|coordinator"),
+        _m("withdraw", "ACTIVE",           "WITHDRAWN",   "applicant|coordinator", "reason"),
+        _m("return",   "WITHDRAWN",        "ACTIVE",      "coordinator"),
+    ),
+)
+
+POST_CLAIM = Life(
+    "post_claim",
+    states=("APPLIED", "CONFIRMED", "ENDED"),
+    open=("APPLIED", "CONFIRMED"),
+    moves=(
+        _m("apply",     NEW,         "APPLIED",   "member",                        "capacity in_term"),
+        _m("confirm",   "APPLIED",   "CONFIRMED", _STAFF),
+        _m("decline",   "APPLIED",   "ENDED",     _STAFF,                          "reason"),
+        _m("take_back", "APPLIED",   "ENDED",     "claimer"),
+        _m("end",       "CONFIRMED", "ENDED",     "claimer|coordinator|scheduler"),
+    ),
+)
+
 # fmt: on
 
-LIVES: dict[str, Life] = {life.kind: life for life in (PROBLEM, ORDER, TASK, CLAIM)}
+LIVES: dict[str, Life] = {life.kind: life for life in (PROBLEM, ORDER, TASK, CLAIM, ENROLLMENT, POST_CLAIM)}
 
 
 def mermaid(life: Life) -> str:

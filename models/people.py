@@ -1,9 +1,8 @@
-"""People: persons, their chat accounts, roles, party membership, consent, invitations (domain.md §3 People)."""
+"""People: persons, their chat accounts, roles, consent, invitations (domain.md §3 People)."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
@@ -60,25 +59,6 @@ class RoleAssignment(SQLModel, table=True):
     granted_by: str | None = None
 
 
-class PartyMember(SQLModel, table=True):
-    """A party member's record; `enrollment` is the state of the member's 双报到 (domain.md §5 Enrollment)."""
-
-    __tablename__ = "party_member"
-    person_id: str = Field(primary_key=True, foreign_key="person.id")
-    kind: str = "in_service"
-    unit_code: str | None = None
-    grid_code: str | None = None
-    skill: str = ""
-    health_exempt: bool = False
-    under_18: bool = False
-    enrollment: str = "ACTIVE"
-    applied_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    enrolled_on: date | None = None
-    services: int = 0
-    hours: float = 0.0
-    facts: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
-
-
 class ConsentRecord(SQLModel, table=True):
     """That a person agreed to a version of the privacy notice, and how (提交 is the consent)."""
 
@@ -91,10 +71,15 @@ class ConsentRecord(SQLModel, table=True):
 
 
 class Invitation(SQLModel, table=True):
-    """A one-time `/start` link that binds a chat account to a person; only the token's hash is kept."""
+    """A one-time `/start` link that binds a chat account to a person; only the token's hash is kept.
+
+    `attempts`: how often a telephone number was given that is not the person's; at three the invitation is void.
+    """
 
     id: str = Field(default_factory=new_id, primary_key=True)
     token_hash: str = Field(unique=True)
     person_id: str = Field(foreign_key="person.id")
     expires_at: datetime = Field(sa_type=UTCDateTime)
     used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    created_by: str | None = None
+    attempts: int = 0

@@ -40,7 +40,7 @@ class Actor:
     person: Person | None
     grants: tuple[Grant, ...] = ()
     member_state: str | None = None
-    member_skill: str = ""
+    member_skills: tuple[str, ...] = ()
 
     @property
     def id(self) -> str | None:

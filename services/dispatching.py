@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from models import Order, PartyMember, Person, Problem, Task
+from models import Enrollment, Order, PartyMember, Person, Problem, Task
 from services import orders, post, problems, tasks
 from services.alarms import set_alarm
 from services.checkins import LAST_CHECK_OUT
@@ -104,9 +104,11 @@ async def read(context: Context, said: str, known: Line) -> tuple[Line, list[Key
 
 
 async def _registered(context: Context, skill: str) -> bool:
-    query = select(PartyMember.person_id).where(col(PartyMember.enrollment) == "ACTIVE")
-    query = query.where(col(PartyMember.skill).contains(skill, autoescape=True)).limit(1)
-    return not skill or (await context.session.scalars(query)).first() is not None
+    if not skill:
+        return True
+    query = select(PartyMember.skills).join(Enrollment, col(Enrollment.person_id) == PartyMember.person_id)  # type: ignore[call-overload]
+    rows = await context.session.scalars(query.where(col(Enrollment.state) == "ACTIVE"))
+    return any(skill in known for skills in rows for known in skills)
 
 
 async def source(context: Context, code: str) -> Order | Problem:

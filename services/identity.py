@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Chat, ChatAccount, Invitation, Order, OutboxMessage, PartyMember, Person, Problem, RoleAssignment, keyring
+from models import Chat, ChatAccount, Enrollment, Invitation, Order, OutboxMessage, PartyMember, Person, Problem, RoleAssignment, keyring
 from services.context import Actor, Context, Grant, Ground, Refusal
 from texts.utterances import language_name, purpose_of
 
@@ -43,11 +43,15 @@ class ChatLike(Protocol):
     def title(self) -> str: ...
 
 
+# The states as the partial index says them, so that SQLite uses it.
+LIVE_ENROLLMENT = "enrollment.state IN ('INVITED','APPLIED','ACTIVE')"
+
 # Asked in every turn, so made once: making a statement costs more than running it.
 _WHO = (
-    sa.select(ChatAccount, Person, PartyMember, Chat)
+    sa.select(ChatAccount, Person, PartyMember, Chat, Enrollment.state)
     .join(Person, col(Person.id) == ChatAccount.person_id)
     .outerjoin(PartyMember, col(PartyMember.person_id) == Person.id)
+    .outerjoin(Enrollment, sa.and_(col(Enrollment.person_id) == Person.id, sa.text(LIVE_ENROLLMENT)))
     .outerjoin(Chat, col(Chat.id) == ChatAccount.private_chat_id)
     .where(
         col(ChatAccount.platform) == sa.bindparam("platform"), col(ChatAccount.bot) == sa.bindparam("bot"),
@@ -85,11 +89,11 @@ async def recognise(
         account = ChatAccount(platform=platform, bot=bot, user_hash=user_hash, user_address=sender.id, person_id=person.id)
         session.add(account)
         await session.flush()
-        member, private = None, None
+        member, private, enrolled = None, None, None
     else:
-        account, person, member, private = found
+        account, person, member, private, enrolled = found
     grants = await roles_of(session, person.id, now)
-    actor = Actor(person, grants, member.enrollment if member else None, member.skill if member else "")
+    actor = Actor(person, grants, enrolled, tuple(member.skills) if member else ())
     if private is not None and chat.kind == "private" and private.address == chat.id:
         row = private
     else:

@@ -8,17 +8,19 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from models import AnonymousToken, Claim, Order, Problem, StateLog, Task, keyring
+from models import AnonymousToken, Claim, Enrollment, Order, PartnerUnit, Post, PostClaim, Problem, StateLog, Task, keyring
 from models.lifecycle import LIVES, NEW, Life
 from services.context import Context, Refusal
 from texts.screen import Key
 
-KINDS: dict[type[SQLModel], str] = {Problem: "problem", Order: "order", Task: "task", Claim: "claim"}
+KINDS: dict[type[SQLModel], str] = {
+    Problem: "problem", Order: "order", Task: "task", Claim: "claim", Enrollment: "enrollment", PostClaim: "post_claim",
+}  # fmt: skip
 UNDO_WINDOW = timedelta(seconds=60)
 
 
 class Living(Protocol):
-    """An object with a life: a row of Problem, Order, Task or Claim."""
+    """An object with a life: a row of one of KINDS."""
 
     id: str
     state: str
@@ -39,7 +41,7 @@ async def relations(context: Context, thing: Any) -> frozenset[str]:
         found |= {"coordinator", "grid_leader"}
     if actor.has("community_secretary"):
         found.add("secretary")
-    task = await context.session.get(Task, thing.task_id) if isinstance(thing, Claim) else thing
+    task = await _whole(context, thing)
     grid = getattr(task, "grid_code", None)
     if grid is not None and actor.has("grid_leader", grid=grid):
         found.add("grid_leader")
@@ -47,8 +49,12 @@ async def relations(context: Context, thing: Any) -> frozenset[str]:
         found.add("reporter")
     if isinstance(thing, Order) and thing.resident_id == actor.id:
         found.add("resident")
-    if isinstance(thing, Claim) and thing.person_id == actor.id:
+    if isinstance(thing, Claim | PostClaim) and thing.person_id == actor.id:
         found.add("claimer")
+    if isinstance(thing, Enrollment) and await is_applicant(context, thing):
+        found.add("applicant")
+    if isinstance(task, Post) and actor.member_state == "ACTIVE":
+        found.add("member")
     if isinstance(task, Task):
         if task.leader_id == actor.id:
             found.add("leader")
@@ -59,6 +65,23 @@ async def relations(context: Context, thing: Any) -> frozenset[str]:
         if may_claim(context, task):
             found.add("member")
     return frozenset(found)
+
+
+async def _whole(context: Context, thing: Any) -> Any:
+    """What the object is a part of: the task of a claim, the post of its claim, else the object itself."""
+    if isinstance(thing, Claim):
+        return await context.session.get(Task, thing.task_id)
+    return await context.session.get(Post, thing.post_id) if isinstance(thing, PostClaim) else thing
+
+
+async def is_applicant(context: Context, enrollment: Enrollment) -> bool:
+    """Whether the enrolment is the actor's own, or that of the unit the actor is liaison of."""
+    if context.actor.id is None or enrollment.person_id is not None:
+        return context.actor.id is not None and enrollment.person_id == context.actor.id
+    query = sa.select(PartnerUnit.id).where(  # type: ignore[call-overload]
+        PartnerUnit.code == enrollment.unit_code, PartnerUnit.liaison_id == context.actor.id
+    )
+    return (await context.session.execute(query)).first() is not None
 
 
 async def is_reporter(context: Context, problem: Problem) -> bool:

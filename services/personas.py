@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from models import PartyMember, Person, RoleAssignment
+from models import Enrollment, Person, RoleAssignment
 
 # The order in which a person's roles are named: offices first, what nearly everybody is last.
 ROLE_ORDER = (
@@ -47,7 +47,8 @@ async def personas(session: AsyncSession) -> list[Persona]:
     granted: dict[str, list[RoleAssignment]] = {}
     for role in await session.scalars(select(RoleAssignment).where(col(RoleAssignment.valid_to).is_(None))):
         granted.setdefault(role.person_id, []).append(role)
-    members = {member.person_id: member for member in await session.scalars(select(PartyMember))}
+    active = select(Enrollment).where(col(Enrollment.person_id).is_not(None), col(Enrollment.state) == "ACTIVE")
+    members = {member.person_id: member for member in await session.scalars(active)}
     people = await session.scalars(select(Person).where(col(Person.code).is_not(None), col(Person.deleted_at).is_(None)))
     return [
         Persona(
@@ -69,16 +70,15 @@ def _names(roles: Iterable[RoleAssignment]) -> list[str]:
     return sorted({role.role for role in roles}, key=lambda name: (name in LAST_ROLES, _rank(name, ROLE_ORDER), name))
 
 
-def _chats(person: Person, roles: Iterable[RoleAssignment], member: PartyMember | None) -> list[str]:
+def _chats(person: Person, roles: Iterable[RoleAssignment], member: Enrollment | None) -> list[str]:
     held = {role.role for role in roles}
-    active = member is not None and member.enrollment == "ACTIVE"
     grids = {role.grid_code for role in roles if role.role == "grid_leader"}
-    if active and member is not None:
+    if member is not None:
         grids.add(member.grid_code)
     if "resident" in held:
         grids.add(person.home_grid)
     chats = ["private"]
-    if active or held & (OFFICE | {"grid_leader"}):
+    if member is not None or held & (OFFICE | {"grid_leader"}):
         chats.append("party")
     if held & OFFICE:
         chats.append("coordinators")

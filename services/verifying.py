@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import col, func, select
 
-from models import CheckIn, Claim, Evaluation, Order, PartyMember, Problem, Task
+from models import CheckIn, Claim, Evaluation, Order, Problem, Task
 from services import hours, post, tasks, tickets
 from services.context import Actor, Context, Refusal
 from services.identity import persons_with
@@ -73,7 +73,6 @@ async def verify(context: Context, claim_id: str) -> Verified:
         planned = hours.counted(task.start_at, task.end_at, task.planned_hours)
         await move(context, claim, "came", hours=planned, checked_in_at=task.start_at, checked_out_at=task.end_at, flagged=True)
     await move(context, claim, "verify", verified_by=context.actor.id, verified_at=context.now)
-    await _credit(context, claim)
     values = (await tasks.view(context, task)).values | {"hours": claim.hours}
     await post.to_person(context, claim.person_id, Screen("verify.told", values), subject=card_of(task))
     await finish(context, task)
@@ -142,15 +141,6 @@ async def decide_absence(context: Context, claim_id: str, answer: str) -> Verifi
     key = "claim.absence_excused" if answer == "yes" else "claim.absence_stays"
     await post.to_person(context, claim.person_id, Screen(key, (await tasks.view(context, task)).values), subject=card_of(task))
     return Verified(task, claim, (await tasks.names(context, [claim])).get(claim.person_id, ""))
-
-
-async def _credit(context: Context, claim: Claim) -> None:
-    query = select(PartyMember).where(col(PartyMember.person_id) == claim.person_id).with_for_update(key_share=True)
-    member = (await context.session.scalars(query.execution_options(populate_existing=True))).first()
-    if member is not None:
-        member.services += 1
-        member.hours += claim.hours or 0.0
-        await context.session.flush()
 
 
 async def verify_alone(context: Context, claim_id: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from work_stage import NOW, SATURDAY, staged
 
-from models import CheckIn, Evaluation, Order, PartyMember, Person, Task
-from services import checkins, claims, hours, tasks, verifying
+from models import CheckIn, Evaluation, Order, Person, Task
+from services import checkins, claims, hours, service_record, tasks, verifying
 from services.checkins import Position
 from services.context import Refusal
 
@@ -229,8 +229,9 @@ async def do_early(stage, number, code):
 
 async def credit(stage, code):
     async with stage.turn(None) as context:
-        row = (await context.session.scalars(sa.select(PartyMember).join(Person).where(Person.code == code))).one()
-        return row.services, row.hours
+        person = (await context.session.scalars(sa.select(Person).where(Person.code == code))).one()
+        served = await service_record.of_year(context.session, person.id, 2026)
+        return served.times, served.hours
 
 
 async def test_who_has_not_checked_out_is_not_verified_and_the_leader_is_told_what_to_do(stage, number):

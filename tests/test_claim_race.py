@@ -11,7 +11,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 
 import pytest
 import sqlalchemy as sa
-from work_stage import SATURDAY, Stage, staged
+from work_stage import SATURDAY, Stage, enrolled, staged
 
 from models import Chat, ChatAccount, PartyMember, Person, keyring
 from models.database import Database
@@ -33,7 +33,7 @@ async def add_crowd(stage: Stage) -> None:
             account = ChatAccount(
                 platform="memory", bot="main", user_hash=code, user_address=code, person_id=person.id, private_chat_id=chat.id
             )
-            context.session.add_all([PartyMember(person_id=person.id), account])
+            context.session.add_all([PartyMember(person_id=person.id), enrolled(context.ground.community_id, person), account])
 
 
 async def claim_all(stage: Stage, number: str, codes: list[str]) -> None:

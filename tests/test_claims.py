@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from work_stage import NOW, SATURDAY, staged
+from work_stage import NOW, SATURDAY, enrolled, staged
 
 from models import Chat, ChatAccount, Claim, PartyMember, Person, StateLog
 from services import claims, hours, tasks
@@ -89,7 +89,7 @@ async def crowd(stage, size):
             chat = Chat(platform="memory", bot="main", key_hash=f"X{n}", address=f"X{n}")
             context.session.add_all([person, chat])
             await context.session.flush()
-            context.session.add(PartyMember(person_id=person.id))
+            context.session.add_all([PartyMember(person_id=person.id), enrolled(context.ground.community_id, person)])
             context.session.add(
                 ChatAccount(
                     platform="memory", bot="main", user_hash=f"X{n}", user_address=f"X{n}", person_id=person.id, private_chat_id=chat.id

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
-from models import Community, Person, keyring
+from models import Community, Enrollment, PartyMember, Person, ServiceRecord, keyring
 from models import database as database_module
 from models.database import Database, _config, migrate
 
@@ -114,3 +116,46 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path):
     with pytest.raises(sa.exc.DatabaseError):
         await migrate(f"sqlite+aiosqlite:///{file}")
     assert file.read_text().startswith("this is not")
+
+
+async def test_what_a_members_row_told_becomes_an_enrolment_and_a_record(bare_database_url):
+    keyring.use({"t": b"0" * 32}, b"0" * 32)
+    await asyncio.to_thread(command.upgrade, _config(bare_database_url), "0001")
+    database = Database(bare_database_url)
+    async with database.connection() as connection:
+        tables = sa.MetaData()
+        await connection.run_sync(lambda sync: tables.reflect(sync, only=["community", "person", "party_member"]))
+        old = tables.tables
+        await connection.execute(
+            old["community"]
+            .insert()
+            .values(id="c", name="青禾里社区", timezone="Asia/Shanghai", config="{}", next_task_number=1, version=1)
+        )
+        await connection.execute(
+            old["person"]
+            .insert()
+            .values(
+                id="p",
+                community_id="c",
+                display_name=keyring.encrypt(b"x"),
+                person_kind="member",
+                consent_version=0,
+                language="zh_CN",
+                version=1,
+            )
+        )
+        await connection.execute(
+            old["party_member"].insert().values(
+                person_id="p", kind="in_service", grid_code="G1", skill="护理/急救", health_exempt=False, under_18=False,
+                enrollment="ACTIVE", enrolled_on=date(2026, 2, 3), services=3, hours=12.5, facts="{}",
+            )
+        )  # fmt: skip
+    await database.close()
+    await migrate(bare_database_url)
+    database = Database(bare_database_url)
+    async with database.transaction() as session:
+        member, enrollment, record = [(await session.scalars(sa.select(model))).one() for model in (PartyMember, Enrollment, ServiceRecord)]
+        assert (member.kind, member.skills, member.offers) == ("in_service", ["护理", "急救"], True)
+        assert (enrollment.person_id, enrollment.state, enrollment.grid_code, enrollment.reason) == ("p", "ACTIVE", "G1", "")
+        assert (record.year, record.times, record.hours) == (2026, 3, 12.5)
+    await database.close()

@@ -15,6 +15,7 @@ from models import (
     ChatAccount,
     Claim,
     Community,
+    Enrollment,
     Grid,
     Occurrence,
     OutboxMessage,
@@ -52,6 +53,11 @@ PEOPLE: dict[str, tuple[str, str | None, str | None, str | None, str | None]] = 
 }
 
 
+def enrolled(community_id: str, person: Person, grid: str | None = None) -> Enrollment:
+    """The person's confirmed 双报到."""
+    return Enrollment(community_id=community_id, person_id=person.id, grid_code=grid, state="ACTIVE", applied_at=NOW, confirmed_at=NOW)
+
+
 @dataclass
 class Stage:
     """The store, a clock moved by hand, and the people in it."""
@@ -73,7 +79,8 @@ class Stage:
                 person = (await session.scalars(sa.select(Person).where(Person.code == code))).one()
                 member = await session.get(PartyMember, person.id)
                 grants = await roles_of(session, person.id, self.now)
-                context.actor = Actor(person, grants, member.enrollment if member else None, member.skill if member else "")
+                state = await session.scalar(sa.select(Enrollment.state).where(Enrollment.person_id == person.id))
+                context.actor = Actor(person, grants, state, tuple(member.skills) if member else ())
                 account = await session.scalar(sa.select(ChatAccount).where(ChatAccount.person_id == person.id))
                 context.account = account
                 where = Chat.purpose == group if group else Chat.id == (account.private_chat_id if account else "")
@@ -179,7 +186,8 @@ async def staged(url: str) -> AsyncIterator[Stage]:
                 if role:
                     session.add(RoleAssignment(person_id=person.id, role=role, grid_code=grid))
                 if skill is not None:
-                    session.add(PartyMember(person_id=person.id, skill=skill, grid_code="G1"))
+                    session.add(PartyMember(person_id=person.id, skills=[skill] if skill else []))
+                    session.add(enrolled(community.id, person, "G1"))
         yield Stage(database)
     finally:
         await database.close()
