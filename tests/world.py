@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from bot.platforms.memory import MemoryPlatform, Shown
 from bot.settings import Settings
 from demo.loader import default_clock, load
 from models import Chat, ChatAccount, LocalMessage, Person, keyring
-from models.database import migrate
+from models.database import create_engine, migrate
 from services.clock import HandClock
 from services.workdays import local
 from texts.render import Rendered, RenderedButton
@@ -163,18 +164,38 @@ async def made_world(url: str, folder: Path, platform: str = "memory", now: str 
     clock = HandClock(datetime.fromisoformat(now) if now else default_clock())
     memory = MemoryPlatform(name=platform)
     app = Application(settings, [memory], clock)
-    await migrate(url)
-    async with app.database.transaction() as session:
-        await load(session, clock.now())
-        await _rename(session, platform)
-        await _show_cards(session, memory)
-    await app.alarms.take_as_done(clock.now())
+    await _fill(app, memory, platform)
     await app.start(serve=False)
     world = World(app, memory, clock)
     try:
         yield world
     finally:
         await app.stop()
+
+
+# What an SQLite file holds once the demo is loaded for a platform at a moment, and the cards that stand then: loading takes longer than a test.
+_LOADED: dict[tuple[str, datetime], tuple[bytes, list[Shown]]] = {}
+
+
+async def _fill(app: Application, memory: MemoryPlatform, platform: str) -> None:
+    """Load the demo community, or put the file in place that was loaded before."""
+    now, url = app.clock.now(), app.database.url
+    file = Path(url.partition("///")[2]) if app.database.sqlite else None
+    if file is not None and (platform, now) in _LOADED:
+        stored, cards = _LOADED[platform, now]
+        file.write_bytes(stored)
+        memory.messages += copy.deepcopy(cards)
+        return
+    await migrate(url)
+    async with app.database.transaction() as session:
+        await load(session, now)
+        await _rename(session, platform)
+        await _show_cards(session, memory)
+    await app.alarms.take_as_done(now)
+    if file is not None:
+        await app.database.close()  # SQLite moves its write-ahead log into the file
+        app.database.engine = create_engine(url)
+        _LOADED[platform, now] = file.read_bytes(), copy.deepcopy(memory.messages)
 
 
 async def _rename(session: Any, platform: str) -> None:
