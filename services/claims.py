@@ -113,7 +113,7 @@ def _check_time(context: Context, task: Task) -> None:
 async def _check_claimer(context: Context, task: Task) -> None:
     if not may_claim(context, task):
         raise Refusal("claim.not_member")
-    if task.skill and not any(task.skill in skill for skill in context.actor.member_skills):
+    if not context.actor.skilled(task.skill):
         raise Refusal("claim.skill", skill=task.skill, number=task.short_no)
     if await tasks.busy_at(context, task):
         raise Refusal("claim.busy", number=task.short_no)

@@ -51,6 +51,10 @@ class Actor:
         """Whether one of `roles` is held; with `grid`, a grid-scoped role must be for that grid."""
         return any(grant.role in roles and (grid is None or grant.grid is None or grant.grid == grid) for grant in self.grants)
 
+    def skilled(self, skill: str) -> bool:
+        """Whether one of the member's skills holds these words; anybody when none are asked for (domain.md §5, Task defaults)."""
+        return not skill or any(skill in known for known in self.member_skills)
+
     @property
     def staff(self) -> bool:
         """Whether the person works for the community."""

@@ -191,7 +191,7 @@ async def sheet(context: Context, number: str) -> Screen:
     shown, mine = await view(context, task), await own_claim(context, task)
     state = mine.state if mine else ""
     buttons: list[Button] = []
-    welcome = may_claim(context, task) and (not task.skill or task.skill in context.actor.member_skill)
+    welcome = may_claim(context, task) and context.actor.skilled(task.skill)
     if not mine and welcome and shown.phase in ("open", "full"):
         buttons.append(Button("task.button.claim" if shown.phase == "open" else "task.button.wait", Do.claim(task.id)))
     if mine and state == "OFFERED":
