@@ -48,7 +48,7 @@ LIVE_ENROLLMENT = "enrollment.state IN ('INVITED','APPLIED','ACTIVE')"
 
 # Asked in every turn, so made once: making a statement costs more than running it.
 _WHO = (
-    sa.select(ChatAccount, Person, PartyMember, Chat, Enrollment.state)
+    sa.select(ChatAccount, Person, PartyMember, Chat, col(Enrollment.state))
     .join(Person, col(Person.id) == ChatAccount.person_id)
     .outerjoin(PartyMember, col(PartyMember.person_id) == Person.id)
     .outerjoin(Enrollment, sa.and_(col(Enrollment.person_id) == Person.id, sa.text(LIVE_ENROLLMENT)))
