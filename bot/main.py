@@ -20,6 +20,7 @@ from bot.leases import Leases
 from bot.outbox import Relay
 from bot.platforms.base import Arrival, Platform, Refused
 from bot.platforms.local import LocalPlatform
+from bot.platforms.web_chat import WebPlatform
 from bot.settings import Settings
 from bot.turn import Turns
 from bot.web import make_web
@@ -27,11 +28,11 @@ from handlers import root
 from models import OutboxMessage, keyring
 from models.database import STORAGE_ERRORS, Database, migrate
 from scheduler.clock import Alarms
-from services import upkeep
+from services import door, upkeep
 from services.clock import Clock, HandClock, SystemClock
 from services.context import SCHEDULER, Context, ground
 from services.media import store
-from texts.commands import command_menu
+from texts.commands import command_menu, group_menu
 
 log = structlog.get_logger("main")
 
@@ -75,6 +76,13 @@ class Application:
 
                 self.use_clock(HandClock(default_clock(), running=True))
             found.append(LocalPlatform(self.database, self.clock, self.settle))
+        if settings.web_chat:
+            found.append(
+                WebPlatform(
+                    self.database, self.clock, self.settle_anywhere,
+                    public_url=settings.PUBLIC_URL, proxies=settings.trusted_proxies, limits=settings.WEB_CHAT_LIMITS,
+                )
+            )  # fmt: skip
         if settings.TELEGRAM_BOT_TOKEN is not None:
             from bot.platforms.telegram import TelegramPlatform
 
@@ -82,6 +90,7 @@ class Application:
                 TelegramPlatform(
                     settings.TELEGRAM_BOT_TOKEN.get_secret_value(), settings.TELEGRAM_API_URL,
                     webhook_url=settings.PUBLIC_URL, webhook_secret=settings.webhook_secret, commands=command_menu(),
+                    group_commands=group_menu(),
                 )
             )  # fmt: skip
         return found
@@ -101,6 +110,11 @@ class Application:
         """The web chat, where it runs."""
         return next((platform for platform in self.platforms.values() if isinstance(platform, LocalPlatform)), None)
 
+    @property
+    def web_chat(self) -> WebPlatform | None:
+        """The web chat for real people, where it is on."""
+        return self.local if isinstance(self.local, WebPlatform) else None
+
     # -- running ----------------------------------------------------------------------------------------------
     async def start(self, serve: bool = True) -> None:
         """Migrate, load the demo where there is nothing yet, and begin to work; with `serve` also the web server."""
@@ -113,6 +127,9 @@ class Application:
             except LookupError:
                 advice = "load one with `python -m bot load FILE`, or set DEMO=1; until then nothing can be answered"
                 log.error("community.missing", advice=advice)
+        if self.web_chat is None:
+            async with self.database.transaction() as session:
+                await door.close_groups(session, WebPlatform.name, WebPlatform.bot)
         self._tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
         self._tasks += [asyncio.create_task(relay.run(), name=f"relay:{key[0]}") for key, relay in self.relays.items()]
         self.alarms.start()
@@ -170,6 +187,12 @@ class Application:
         """Wait until a turn is over and everything it sent, to anybody, has been delivered (or is held for later)."""
         posted = await self.turns.finished(inbox_id)
         await self.delivered(posted)
+
+    async def settle_anywhere(self, inbox_id: int) -> None:
+        """The same where another process may run the turn or send what it sent: the store is asked again every second."""
+        while True:
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(self.settle(inbox_id), None if self.database.sqlite else 1.0)
 
     async def delivered(self, ids: Sequence[int]) -> None:
         """Wait until these outbox rows are delivered, whichever platform they go to."""

@@ -4,8 +4,11 @@ from bot.router import Router
 from handlers import (
     checkin,
     claims,
+    dispatch,
     mine,
     orders,
+    posts,
+    ratings,
     relay,
     report,
     report_changes,
@@ -14,6 +17,7 @@ from handlers import (
     tasks,
     tickets,
     urgent,
+    verifying,
 )
 
 root = Router("root")
@@ -23,9 +27,13 @@ root.include(
     tickets.router,
     relay.router,
     mine.router,
+    ratings.router,
     orders.router,
+    dispatch.router,
+    posts.router,
     tasks.router,
     claims.router,
+    verifying.router,
     checkin.router,
     urgent.router,
     report_changes.router,

@@ -1,9 +1,8 @@
-"""Claiming and leaving a task, in the group or in private; who did not come; hours verified; the two ratings.
+"""Claiming and leaving a task, in the group or in private; the queue's offers.
 
 member: [接单] or 接单 31            bot: in the group only the card changes, in private the address and [签到] [退单]
 member: 退单 31 原因                  bot: out; the freed place is offered to the first of the queue: [接受] [放弃]
-member: 说明 31 原因                  bot: to the leader and the coordinators: [认可] [不认可]
-leader: 核验 31, 核验 31 何晚晴         bot: a button for each; then the ratings: the resident's, and 评单 31 5
+an administrator without a name       bot: turn anonymity off, or write in private
 """
 
 from __future__ import annotations
@@ -11,24 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from bot.events import Do, Press, Text
-from bot.router import Ask, End, F, Phrase, Reply, Router, Say, Silence, State, Steps, Toast
-from services import claims, verifying
+from bot.router import F, Phrase, Reply, Router, Say, Silence, Toast
+from services import claims
+from services.attempts import attempt
 from services.claims import Claimed, Withdrawal
 from services.context import Context, Refusal
-from services.drafts import keep, kept
 from texts.screen import Button, Screen, screen
-from texts.utterances import recognise
 from texts.work_screens import entry
 
 router = Router("claims")
-ABSENCE = "absence"
-ANSWER = F.text.func(lambda said: recognise(said) is None)
-
-
-class Absence(Steps):
-    """Why somebody did not come."""
-
-    reason = State()
 
 
 def _for_everybody(claimed: Claimed) -> str:
@@ -37,14 +27,33 @@ def _for_everybody(claimed: Claimed) -> str:
 
 async def _quietly(context: Context, number: str, work: Awaitable[Claimed | Withdrawal]) -> Reply:
     """In a group only the card changes: the answer, also a no, goes to the person; where they have no private chat, a link to it."""
-    try:
-        done = await work
-    except Refusal as refused:
-        told = await claims.whisper(context, Screen(refused.key, refused.values))
+    done = await attempt(context, work)
+    if isinstance(done, Refusal):
+        told = await claims.whisper(context, Screen(done.key, done.values))
     else:
         told = done.told if isinstance(done, Claimed) else await claims.whisper(context, _farewell(done))
-    link = [Button("button.private_chat", start=entry(number))]
-    return Silence() if told else Say(screen("claim.group.open", link, number=number))
+    return Silence() if told else Say(screen("claim.group.open", _to_private(number), number=number))
+
+
+def _to_private(number: str) -> list[Button]:
+    return [Button("button.private_chat", start=entry(number))]
+
+
+@router.message(Phrase("claim"), F.sender.anonymous, where="group")
+@router.message(Phrase("withdraw_claim"), F.sender.anonymous, where="group")
+async def ask_for_a_name(message: Text, context: Context, task: str) -> Reply:
+    return Say(screen("claim.group.anonymous", _to_private(task), number=task))
+
+
+@router.message(Phrase("claim_which"), where="private")
+async def ask_which(message: Text, context: Context) -> Reply:
+    return Say(screen("claim.which"))
+
+
+@router.message(Phrase("claim_which"), F.text.startswith("/"), where="group")
+async def ask_which_in_group(message: Text, context: Context) -> Reply:
+    """A command tapped in the menu comes without its number; the bare word is chatter (domain.md §10)."""
+    return Say(screen("claim.which"))
 
 
 @router.message(Phrase("claim"), where="private")
@@ -63,7 +72,7 @@ async def take_pressed(press: Press, context: Context, task: str) -> Reply:
     claimed = await claims.claim(context, task)
     if context.private:
         return Say(claimed.sheet, subject=f"task:{claimed.task.id}")
-    link = [] if claimed.told else [Button("button.private_chat", start=entry(str(claimed.task.short_no)))]
+    link = [] if claimed.told else _to_private(str(claimed.task.short_no))
     return Toast(screen(_for_everybody(claimed), link, **claimed.values))
 
 
@@ -100,39 +109,6 @@ def _farewell(done: Withdrawal) -> Screen:
     return screen(key, number=done.task.short_no)
 
 
-@router.message(Phrase("explain_absence"), to=Absence.reason)
-async def explain(message: Text, context: Context, task: str, reason: str) -> Reply:
-    return await _passed_on(context, task, reason) if reason else await _ask_why(context, task)
-
-
-@router.press(Do.explain_absence, to=Absence.reason, where="private")
-async def ask_absence(press: Press, context: Context, task: str) -> Reply:
-    return await _ask_why(context, task)
-
-
-async def _ask_why(context: Context, number: str) -> Reply:
-    task, _ = await verifying.to_explain(context, number)
-    keep(context, ABSENCE, task=task.id)
-    return Ask(Absence.reason, screen("claim.explain_why", number=task.short_no))
-
-
-@router.message(Absence.reason, ANSWER)
-async def take_explanation(message: Text, context: Context) -> Reply:
-    return await _passed_on(context, kept(context, ABSENCE).get("task", ""), message.text)
-
-
-async def _passed_on(context: Context, number: str, reason: str) -> Reply:
-    task = await verifying.explain(context, number, reason)
-    return End(screen("claim.explain_done", number=task.short_no))
-
-
-@router.press(Do.excuse, where="private")
-async def decide_absence(press: Press, context: Context, claim: str, answer: str) -> Reply:
-    done = await verifying.decide_absence(context, claim, answer)
-    key = "claim.excuse_done" if done.claim.state == "EXCUSED" else "claim.excuse_refused"
-    return Say(screen(key, number=done.task.short_no, name=done.name), clear=True)
-
-
 @router.press(Do.accept_offer, where="private")
 async def accept(press: Press, context: Context, claim: str) -> Reply:
     claimed = await claims.accept_offer(context, claim)
@@ -143,38 +119,3 @@ async def accept(press: Press, context: Context, claim: str) -> Reply:
 async def decline(press: Press, context: Context, claim: str) -> Reply:
     task = await claims.decline_offer(context, claim)
     return Say(screen("claim.left", number=task.short_no), clear=True)
-
-
-@router.message(Phrase("verify_all"))
-async def list_to_verify(message: Text, context: Context, task: str) -> Reply:
-    return Say(await verifying.to_verify(context, task))
-
-
-@router.message(Phrase("verify"))
-async def verify(message: Text, context: Context, task: str, name: str) -> Reply:
-    done = await verifying.verify_named(context, task, name)
-    return Say(screen("verify.done", name=done.name, number=done.task.short_no, hours=done.claim.hours))
-
-
-@router.press(Do.verify, where="private")
-async def verify_pressed(press: Press, context: Context, claim: str) -> Reply:
-    done = await verifying.verify(context, claim)
-    return Say(screen("verify.done", name=done.name, number=done.task.short_no, hours=done.claim.hours))
-
-
-@router.press(Do.rate_task, where="private")
-async def thank_resident(press: Press, context: Context, task: str, grade: str) -> Reply:
-    rated = await verifying.rate(context, task, grade)
-    return Say(screen("rating.resident_thanks", title=rated.title), clear=True)
-
-
-@router.message(Phrase("rate_task"))
-async def rate(message: Text, context: Context, task: str, stars: str) -> Reply:
-    rated = await verifying.rate_organisation(context, task, stars)
-    return Say(screen("rating.organisation_done", number=rated.short_no, stars=rated.organisation_rating))
-
-
-@router.press(Do.rate_organisation, where="private")
-async def rate_pressed(press: Press, context: Context, task: str, grade: str) -> Reply:
-    rated = await verifying.rate_organisation(context, task, grade)
-    return Say(screen("rating.organisation_done", number=rated.short_no, stars=rated.organisation_rating), clear=True)

@@ -2,7 +2,6 @@
 
 resident: 查进度                                  bot: the latest five, a button each
 resident: 查进度 WT-…                            bot: the whole sheet; for others the public half
-resident: [满意] … [解决], or 满意 / 没解决        bot: the question still open → thanks, or it is done again
 resident: 撤回 WT-… / 误报                        bot: withdrawn (a P1: stays open without its reporter)
 resident: 申诉 WT-… 理由                          bot: with the secretary
 """
@@ -12,20 +11,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bot.events import Event, Press, Text
+from bot.events import Press, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, State, Steps
-from handlers.relay import Talk
-from services import Context, mine, problems, ratings, relay, tickets
+from services import Context, mine, problems, tickets
 from services.dialogs import Answer
 from services.intake import Problem
 from texts.actions import Do
-from texts.answers import meaning
-from texts.screen import Key, Screen, screen
-from texts.utterances import normalise
+from texts.screen import Screen, screen
 
 router = Router("mine")
-loose = Router("mine.loose")
-router.include(loose)
 
 
 class Appeal(Steps):
@@ -52,83 +46,6 @@ async def list_mine_pressed(press: Press, context: Context) -> Reply:
 async def show_one(message: Text, context: Context, code: str) -> Reply:
     shown = await mine.look(context, await problems.find(context, code))
     return Say(shown.screen, card=shown.card, subject=shown.subject)
-
-
-# -- rating
-def rated(context: Context, problem: Problem, shown: Screen, **options: Any) -> Reply:
-    """What comes after an answer; one that reopens the problem waits for what is still wrong."""
-    subject = tickets.subject(problem)
-    if relay.listen(context, problem):
-        return Ask(Talk.text, shown, subject=subject, **options)
-    return Say(shown, subject=subject, **options)
-
-
-@router.press(Do.rate, to=Talk.text)
-async def take_grade(press: Press, context: Context, problem: str, grade: str) -> Reply:
-    found = await problems.get(context, problem)
-    return rated(context, found, await ratings.rate(context, found, grade), edit=True)
-
-
-@router.press(Do.solved, to=Talk.text)
-async def take_solved(press: Press, context: Context, problem: str, answer: str) -> Reply:
-    found = await problems.get(context, problem)
-    return rated(context, found, await ratings.say_solved(context, found, answer == "yes"), edit=True)
-
-
-@router.message(Phrase("rate"), to=Talk.text)
-async def take_written_grade(message: Text, context: Context, code: str, grade: str, reason: str) -> Reply:
-    found = await problems.find(context, code, lock=True)
-    return rated(context, found, await ratings.rate(context, found, meaning("grade", grade) or "", reason, spoken=True))
-
-
-@router.message(Phrase("rate_last"), to=Talk.text)
-async def take_bare_grade(message: Text, context: Context, grade: str) -> Reply:
-    name = meaning("grade", grade) or ""
-    found = await mine.meant(
-        context,
-        ("RESOLVED",),
-        "rate.none_waiting",
-        screen("rating.which", grade=Key(f"grade.{name}")),
-        lambda one: Do.rate(one, name),
-    )
-    return Say(found) if isinstance(found, Screen) else rated(context, found, await ratings.rate(context, found, name, spoken=True))
-
-
-@router.message(Phrase("solved_code"), to=Talk.text)
-async def take_written_solved(message: Text, context: Context, code: str, answer: str) -> Reply:
-    found = await problems.find(context, code, lock=True)
-    return rated(context, found, await ratings.say_solved(context, found, meaning("solved", answer) == "yes", spoken=True))
-
-
-@router.message(Phrase("solved_last"), to=Talk.text)
-async def take_bare_solved(message: Text, context: Context, answer: str) -> Reply:
-    name = meaning("solved", answer) or "no"
-    found = await mine.meant(context, ("RESOLVED",), "rate.none_waiting", screen("rating.which_solved"), lambda one: Do.solved(one, name))
-    if isinstance(found, Screen):
-        return Say(found)
-    return rated(context, found, await ratings.say_solved(context, found, name == "yes", spoken=True))
-
-
-@loose.middleware
-async def only_while_one_waits(
-    call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
-) -> Reply | None:
-    """Everyday words are a rating only while exactly one result waits for it."""
-    if not isinstance(event, Text) or Phrase("rate_loosely")(event, normalise(event.text)) is None:
-        return None
-    waiting = await ratings.own(data["context"], ("RESOLVED",))
-    if len(waiting) != 1:
-        return None
-    data["context"].facts["waiting"] = waiting[0]
-    return await call(event, data)
-
-
-@loose.message(Phrase("rate_loosely"), to=Talk.text)
-async def take_everyday_words(message: Text, context: Context, loose: str) -> Reply:
-    found, grade = context.facts["waiting"], meaning("grade", loose)
-    if grade:
-        return rated(context, found, await ratings.rate(context, found, grade, spoken=True))
-    return rated(context, found, await ratings.say_solved(context, found, meaning("solved", loose) == "yes", spoken=True))
 
 
 # -- taking back

@@ -9,7 +9,8 @@ Asked only when missing: what is wanted, and where. A coordinator: [不受理] o
 from __future__ import annotations
 
 from bot.events import Do, Press, Scan, Text
-from bot.router import Ask, End, F, Phrase, Reply, Router, Say, State, Steps, Toast
+from bot.router import Ask, End, F, Phrase, Reply, Router, Say, State, Steps
+from handlers.dispatch import to_private
 from services import orders
 from services.context import Context
 from services.drafts import keep, kept
@@ -114,7 +115,7 @@ async def refuse(message: Text, context: Context, order: str, reason: str) -> Re
 async def ask_why(press: Press, context: Context, order: str) -> Reply:
     found = await orders.to_reject(context, order)
     if not context.private:
-        return Toast(screen("work.in_private"))
+        return to_private(f"refuse-{found.code}")
     keep(context, REFUSING, order=found.id)
     return Ask(Order.refuse, screen("order.reject_why", code=found.code))
 

@@ -52,12 +52,15 @@ async def pass_words_on(message: Text, context: Context) -> Reply:
 async def only_about_problems(
     call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
 ) -> Reply | None:
-    """Let through only what answers a message about a problem, from somebody at one of its ends."""
+    """Let through only what answers a message about a problem, from somebody at one of its ends; the street is told it has none."""
     context: Context = data["context"]
     if not event.reply_to or not isinstance(event, Text | Photo):
         return None
     problem = await relay.about(context)
-    if problem is None or not await relay.may_talk(context, problem):
+    if problem is None:
+        return None
+    if not await relay.may_talk(context, problem):
+        relay.refuse_street(context, problem)
         return None
     context.facts["problem"] = problem
     return await call(event, data)

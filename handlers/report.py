@@ -143,7 +143,11 @@ async def take_location(location: Location, context: Context) -> Reply:
 @router.press(Do.submit)
 async def submit(press: Press, context: Context, draft: str) -> Reply:
     problem, fresh = await intake.submit(context, draft)
-    return await submitted(context, problem) if fresh else Toast(screen("report.already", code=problem.code), clear=True)
+    if fresh:
+        return await submitted(context, problem)
+    already = screen("report.already", code=problem.code)
+    # A typed 提交 is answered by a message, which can be replied to.
+    return Toast(already, clear=True) if press.press_id else Say(already, subject=tickets.subject(problem))
 
 
 @router.press(Do.anonymous)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from bot.events import Location, Photo, Text
 from bot.router import Ask, End, Reply, Router
 from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another
-from services import Context, intake, understanding
+from services import Context, intake, tickets, understanding
+from services.intake import Problem
 from texts.screen import screen
 
 router = Router("urgent")
@@ -21,7 +22,7 @@ async def pass_words_on(message: Text, context: Context) -> Reply:
     problem, understood = await intake.urgent_one(context), understanding.understand(message.text)
     other = problem is None or (understood.kind == "problem" and not understood.urgent and understood.confident)
     if problem is not None and not other and await intake.add_words(context, problem, message.text):
-        return Ask(Report.urgent, screen("urgent.passed_on", code=problem.code))
+        return _passed_on(problem)
     if begins_another(context, message.text):
         return await ask_next(context)
     intake.begin(context)
@@ -37,7 +38,7 @@ async def pass_point_on(location: Location, context: Context) -> Reply:
         intake.put_point(context, location.lat, location.lon)
         return Ask(Report.what, screen("report.ask_what"))
     await intake.add_point(context, problem, location.lat, location.lon)
-    return Ask(Report.urgent, screen("urgent.passed_on", code=problem.code))
+    return _passed_on(problem)
 
 
 @router.photo(Report.urgent, to=Report.urgent)
@@ -46,4 +47,8 @@ async def pass_photo_on(photo: Photo, context: Context) -> Reply:
     if photo.problem or problem is None:
         return End(screen(f"photo.{photo.problem or 'unavailable'}"))
     await intake.add_picture(context, problem, photo.data)
-    return Ask(Report.urgent, screen("urgent.passed_on", code=problem.code))
+    return _passed_on(problem)
+
+
+def _passed_on(problem: Problem) -> Reply:
+    return Ask(Report.urgent, screen("urgent.passed_on", code=problem.code), subject=tickets.subject(problem))

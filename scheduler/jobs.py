@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from services import checkins, claims, problems, purge, ratings, tasks, upkeep, verifying
+from services import checkins, claims, problems, purge, ratings, reviews, tasks, upkeep, verifying
 from services.context import Context
 
 
@@ -27,6 +27,7 @@ class Job:
 _TABLE = (
     Job("privacy_purge",   "0 3 * * *", purge.nightly),
     Job("dead_letters",    "",          upkeep.report_dead_letters),
+    Job("review_reminder", "",          reviews.remind_due),
     Job("resume_problem",  "",          problems.resume_due),
     Job("rating_reminder", "",          ratings.remind_due),
     Job("rating_expiry",   "",          ratings.expire_due),

@@ -14,6 +14,7 @@ from services.context import Context, Refusal
 from services.hours import pattern, words
 from services.identity import persons_with
 from services.moves import allowed, begin, move, relations
+from services.places import Gazetteer, PlaceMatch
 from texts.actions import Do
 from texts.screen import Button, Key, Screen, Value
 from texts.work_screens import order_card, stack
@@ -75,16 +76,27 @@ def understand(context: Context, text: str, place: str = "") -> Wish:
     text = " ".join(text.split())[:SHOWN_LENGTH]
     wish = Wish(text, guess_service(text), wanted_time(text))
     home = context.actor.person.building if context.actor.person else None
-    match = context.ground.gazetteer.find(place or text, home)
-    if match.kind == "none" and home and not place:
-        at_home = context.ground.gazetteer.find(home)
-        match, detail = (at_home, home) if at_home.kind == "place" else (match, "")
-    else:
-        detail = " ".join(filter(None, (match.words, match.detail)))
+    gazetteer = context.ground.gazetteer
+    match = gazetteer.find(place or text, home)
+    if place and (estate := gazetteer.find(text, home).estate):  # a building said after an estate is one of it
+        within = gazetteer.find(estate + place, home)
+        match = within if within.kind == "place" else match
+    detail = " ".join(filter(None, (match.words, match.detail)))
+    if match.kind == "none" and home and not place and not match.estate:
+        match, detail = _at_home(gazetteer, home, match)
     if match.kind != "place":
         return Wish(wish.text, wish.service, wish.want_time, place_detail=place, unclear=not place)
     spot = match.places[0]
     return Wish(wish.text, wish.service, wish.want_time, spot.name, place or detail, spot.grid, spot.lat, spot.lon)
+
+
+def _at_home(gazetteer: Gazetteer, home: str, said: PlaceMatch) -> tuple[PlaceMatch, str]:
+    """The home, and what is known of where in it: what the record has besides the building, and what was `said` to be near."""
+    match = gazetteer.find(home)
+    if match.kind != "place":
+        return said, ""
+    besides = "" if home == match.places[0].name else home
+    return match, " ".join(filter(None, (besides, said.detail)))
 
 
 def begin_order(context: Context, text: str, place: str = "") -> Screen | None:
@@ -102,15 +114,22 @@ def begin_order(context: Context, text: str, place: str = "") -> Screen | None:
 
 
 async def find(context: Context, code: str, lock: bool = False) -> Order:
-    """The order by code or id. Raises Refusal with the actor's own last three codes (domain.md §10)."""
+    """The order by code or id. Raises Refusal with the actor's own last three codes, or those in their charge (domain.md §10)."""
     query = select(Order).where((col(Order.code) == tidy(code)) | (col(Order.id) == code))
     if lock:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     order = (await context.session.scalars(query)).first()
     if order is None:
-        own = select(Order.code).where(col(Order.resident_id) == context.actor.id).order_by(col(Order.submitted_at).desc()).limit(3)
-        raise Refusal("refused.unknown_code", last=list((await context.session.scalars(own)).all()))
+        raise Refusal("refused.unknown_code", last=await _last_codes(context))
     return order
+
+
+async def _last_codes(context: Context) -> list[str]:
+    query = select(Order.code).order_by(col(Order.submitted_at).desc(), col(Order.code).desc()).limit(3)
+    own = list((await context.session.scalars(query.where(col(Order.resident_id) == context.actor.id))).all())
+    if own or not context.actor.has("coordinator", "community_clerk", "community_secretary"):
+        return own
+    return list((await context.session.scalars(query)).all())
 
 
 async def submit(context: Context, draft_id: str) -> Order:

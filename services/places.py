@@ -49,12 +49,14 @@ class PlaceMatch:
 
     places: one for "place"; the candidates for "ambiguous"; empty otherwise. detail: what is near it, as said, never a
     door number; it is filled for "none" too, where it belongs to the home. words: the words that named the place.
+    estate: for "none", the words of a large estate that is not the home's: then it is not the home that is meant.
     """
 
     kind: Literal["place", "ambiguous", "unknown_building", "none"]
     places: tuple[NamedPlace, ...] = ()
     detail: str = ""
     words: str = ""
+    estate: str = ""
 
 
 @dataclass(frozen=True)
@@ -330,7 +332,7 @@ class Gazetteer:
         start, end = folded.find(words), folded.find(words) + len(words)
         near = _detail(shown, folded, start, end)
         if len(candidates) > _MOST_CANDIDATES:
-            return PlaceMatch("none", (), f"{shown[start:end]}{near}", "")
+            return PlaceMatch("none", (), f"{shown[start:end]}{near}", "", "" if home_estate in estates else shown[start:end])
         if home_estate in estates:
             return PlaceMatch("none", (), _detail(shown, folded, 0, 0), "")
         return PlaceMatch("ambiguous", candidates, near, shown[start:end])

@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from models import Person, Problem, ProblemSupporter, StateLog
 from models.lifecycle import PROBLEM
-from services import codes, moves, post, tickets
+from services import codes, moves, post, reviews, tickets
 from services.alarms import set_alarm
 from services.context import Context, Refusal
 from services.geography import round_point
@@ -342,6 +342,7 @@ async def suspend(context: Context, problem: Problem, day: date, reason: str) ->
     until = datetime.combine(day, REVIEW_AT, ZONE)
     log = await moves.move(context, problem, "suspend", reason, suspended_until=until)
     await set_alarm(context, "resume_problem", problem.id, until)
+    await reviews.expect(context, problem)
     told = screen("problem.told.suspended", tickets.talk_button(problem), **named(problem, day=day, reason=reason))
     await tickets.tell_reporter(context, problem, told)
     await tickets.refresh(context, problem)

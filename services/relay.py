@@ -55,6 +55,12 @@ async def _is_address(context: Context, chat: Chat, token_id: str | None) -> boo
     return token is not None and token.chat_hash == keyring.hash(token.salt, chat.platform, chat.address)
 
 
+def refuse_street(context: Context, problem: Problem) -> None:
+    """Raises Refusal for the street, which hears of a problem and has no line to its reporter (domain.md §4, street: aggregated)."""
+    if context.actor.has("street_organizer"):
+        raise Refusal("relay.street", code=problem.code)
+
+
 async def may_talk(context: Context, problem: Problem) -> bool:
     """Whether the actor is at one of the two ends of the problem's line, or has the same problem."""
     return bool({"reporter", "grid_leader"} & await moves.relations(context, problem)) or await tickets.is_supporter(context, problem)

@@ -36,6 +36,7 @@ class Methods(People):
         self.token, self.privacy_mode = token, privacy_mode
         self.calls: list[Call] = []
         self.toasts: list[tuple[str, str]] = []  # (id of the press, text)
+        self.opened: list[tuple[str, str]] = []  # (id of the press, the deep link's payload)
         self.commands: dict[tuple[str, str], list[dict[str, str]]] = {}  # by (scope, language)
         self.webhook: dict[str, Any] = {}
 
@@ -93,7 +94,12 @@ class Methods(People):
             raise ApiError(
                 400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
             )  # fmt: skip
-        self.toasts.append((press, call.parameters.get("text", "")))
+        url = call.parameters.get("url", "")
+        if url and not url.startswith(f"https://t.me/{self.username}?start="):
+            raise ApiError(400, "Bad Request: URL_INVALID")
+        if url:  # the client opens it, and shows no text
+            self.opened.append((press, url.partition("?start=")[2]))
+        self.toasts.append((press, "" if url else call.parameters.get("text", "")))
         return True
 
     # --- methods: messages
@@ -171,6 +177,11 @@ class Methods(People):
         if message["from"]["id"] != self.bot_id:
             raise ApiError(400, "Bad Request: message can't be edited")
         return message
+
+    def _delete_message(self, call: Call) -> bool:
+        if self._target(call).messages.pop(int(call.parameters["message_id"]), None) is None:
+            raise ApiError(400, "Bad Request: message to delete not found")
+        return True
 
     def _edit(self, call: Call, **content: Any) -> Any:
         message = self._edited(call)

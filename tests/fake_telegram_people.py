@@ -244,6 +244,8 @@ class People:
         keyboard = content.pop("keyboard", None)
         if keyboard and "keyboard" in keyboard:
             self.keyboards[chat.id] = keyboard
+        if keyboard and keyboard.get("remove_keyboard"):
+            self.keyboards.pop(chat.id, None)
         number = max(chat.messages, default=0) + 1
         message = {"message_id": number, "from": dict(author), "chat": chat.json, "date": self.now()} | content
         if topic is not None:

@@ -7,6 +7,8 @@ import pytest
 import sqlalchemy as sa
 from work_stage import NOW, SATURDAY, staged
 
+from handlers import dispatch
+from handlers import orders as refusing
 from models import Draft, Order, Problem, StateLog, Task
 from services import claims, dispatching, orders, tasks
 from services.context import Refusal
@@ -98,6 +100,28 @@ async def test_a_place_that_is_named_counts_and_an_unknown_one_is_asked_once(sta
     assert "河对面" not in (await stage.posted(group="coordinators"))[-1].text
 
 
+async def test_another_large_estate_is_asked_for_and_never_becomes_the_home(world_sqlite):
+    resident = world_sqlite.person("R101")  # at home in 青禾苑4幢
+    assert (await resident.says("我要点单:给住在梧桐新村的外婆量个血压")).shows("哪里")
+    assert (await resident.says("5幢")).shows("地点：梧桐新村5幢")
+    await resident.presses("提交")
+    (order,) = await world_sqlite.rows(Order)
+    assert (order.place_name, order.place_detail) == ("梧桐新村5幢", "5幢")
+
+
+async def test_what_is_said_of_the_home_goes_with_the_order(world_sqlite):
+    resident = world_sqlite.person("R101")
+    assert (await resident.says("我要点单:到2单元门口帮忙搬个柜子")).shows("地点：青禾苑4幢")
+    await resident.presses("提交")
+    assert (await resident.says("我要点单:青禾苑大门口有快递,请人帮忙拿一下")).shows("地点：青禾苑4幢")
+    await resident.presses("提交")
+    orders_made = sorted(await world_sqlite.rows(Order), key=lambda order: order.code)
+    assert [(order.place_name, order.place_detail) for order in orders_made] == [
+        ("青禾苑4幢", "2单元门口"),
+        ("青禾苑4幢", "青禾苑大门口"),
+    ]
+
+
 async def test_nobody_submits_the_draft_of_another(stage):
     _, draft = await begun(stage, "R101", "换灯泡")
     assert (await refused(stage, "R102", orders.submit, draft)).key == "order.draft_gone"
@@ -125,6 +149,18 @@ async def test_a_coordinator_declines_with_a_reason_that_the_resident_reads(stag
     assert "请直接拨打120" in (await stage.posted(to="R101"))[-1].text
     unknown = await refused(stage, "R101", orders.find, "DD-20261123-0099")
     assert (unknown.key, unknown.values["last"]) == ("refused.unknown_code", [order.code])
+    for code, last in (("ST02", [order.code]), ("ST04", []), ("R102", [])):
+        unknown = await refused(stage, code, dispatching.source, "DD-20261123-0777")
+        assert (unknown.key, unknown.values["last"]) == ("refused.unknown_code", last), code
+
+
+async def test_a_press_in_the_group_leads_into_the_private_chat_to_the_same_thing(stage):
+    order = await ordered(stage)
+    for handler, payload in ((dispatch.ask_line_for_order, f"dispatch-{order.code}"), (refusing.ask_why, f"refuse-{order.code}")):
+        async with stage.turn("ST02", group="coordinators") as context:
+            reply = await handler(None, context, order=order.id)
+        assert [button.start for row in reply.toast.buttons for button in row] == [payload]
+        assert reply.screen is None
 
 
 # ---- the line -------------------------------------------------------------------------------------------------------------

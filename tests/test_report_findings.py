@@ -1,8 +1,20 @@
 """What people tripped over in reporting, each once."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from models import Problem
+
+STREET = "ST10"
+
+
+def picture() -> bytes:
+    """A JPEG."""
+    out = io.BytesIO()
+    Image.new("RGB", (32, 32), (90, 90, 90)).save(out, "JPEG")
+    return out.getvalue()
 
 
 async def _problem(world, code="WT-20261123-0001"):
@@ -87,3 +99,45 @@ async def test_an_anonymous_report_does_not_take_the_home(world_sqlite):
 async def test_what_is_not_built_yet_is_said_so(world_sqlite, said):
     answer = await world_sqlite.person("R101").says(said)
     assert "转人工" in answer.buttons
+
+
+@pytest.mark.parametrize("more", ["words", "point", "picture"])
+async def test_a_reply_to_passed_on_is_about_the_urgent_one(world_sqlite, more):
+    resident = world_sqlite.person("R106")
+    await resident.says("5幢着火了")
+    if more == "words":
+        await resident.says("三楼,楼道里有烟")
+    elif more == "point":
+        await resident.sends_location(31.2016, 120.1519)
+    else:
+        await resident.sends_photo(picture())
+    passed = resident.last
+    assert "已转给处理的人" in passed.message.text
+    await world_sqlite.at("2026-11-23T09:30")  # the half hour in which everything belongs to it is over
+    assert (await resident.says("楼道路灯也不亮了", reply_to=passed.id)).shows("已转给WT-20261123-0001的办理人")
+
+
+async def test_a_reply_to_already_submitted_is_about_that_problem(world_sqlite):
+    resident = world_sqlite.person("R106")
+    card = await resident.says("5幢门口路灯不亮")
+    submit = next(button.action for row in card.shown[0].message.buttons for button in row if button.label == "提交")
+    await resident.presses("提交")
+    await resident.does("press", "", many=True, action=submit, message_id="", press_id="")  # typed twice
+    assert "已经提交过了" in resident.last.message.text
+    assert (await resident.says("灯罩也掉下来了", reply_to=resident.last.id)).shows("已转给WT-20261123-0001的办理人")
+
+
+async def test_the_street_is_told_that_it_has_no_line(world_sqlite):
+    street, before = world_sqlite.person(STREET), len(await world_sqlite.rows(Problem))
+    await world_sqlite.person("R106").says("5幢门口路灯不亮")
+    await world_sqlite.person("R106").presses("提交")
+    coordinator = world_sqlite.person("ST02")
+    await coordinator.says("受理 WT-20261123-0001", many=True)
+    for _ in range(2):
+        await coordinator.says("上报母墙 WT-20261123-0001 需要供电公司配合", many=True)
+    ticket = street.last
+    assert "WT-20261123-0001" in ticket.message.text
+    assert (await street.says("请尽快处理路灯不亮的问题", reply_to=ticket.id)).shows("WT-20261123-0001", "街道这里不能直接回复")
+    assert (await street.sends_photo(picture(), reply_to=ticket.id)).shows("街道这里不能直接回复")
+    assert len(await world_sqlite.rows(Problem)) == before + 1
+    assert "请尽快处理" not in "".join(world_sqlite.pushes("R106"))

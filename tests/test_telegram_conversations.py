@@ -77,6 +77,7 @@ async def test_an_album_a_voice_a_place_and_a_correction(town):
     assert row[0]["request_location"] is True
     (card,) = await resident.does(town.telegram.sends_location, 31.2013, 120.1514)
     assert "提交" in card.labels
+    assert resident.user.id not in town.telegram.keyboards
     assert "WT-20261123-0002" in (await resident.presses("提交"))[0].text
 
     said = town.telegram.user_says(resident.user, "梧桐新村3幢楼道堆了杂物")
@@ -101,6 +102,20 @@ async def test_commands_and_the_list_behind_the_menu_button(town):
         assert len(await resident.says(f"/{command}")) == 1
     english = town.stranger("Ann", language="en")
     assert "一句话" not in (await english.says("/bao"))[0].text
+
+
+async def test_members_have_commands_of_their_own_in_groups(town):
+    member = await town.person("M02")
+    party, _ = await town.group("党员群")
+    offered = [entry["command"] for entry in town.telegram.commands["all_group_chats", ""]]
+    assert offered == ["claim", "unclaim", "tasks", "help"]
+    assert "bao" not in offered
+    for command in offered:  # a tap sends the command alone
+        (answer,) = await member.says_in(party, f"/{command}@{town.telegram.username}")
+        assert answer.text
+        assert ("/claim 31" in answer.text) == (command != "tasks")
+    town.telegram.privacy_mode = False
+    assert await member.says_in(party, "接单") == []  # the bare word is chatter
 
 
 async def test_a_link_binds_once_and_says_nothing_else_to_anybody(town):
@@ -184,8 +199,10 @@ async def test_an_anonymous_administrator_is_nobody_and_presses_as_somebody(town
     party, _ = await town.group("党员群")
     (refused,) = await member.says_in(party, "/bind 协调员群", anonymous=True)
     assert "没有权限" in refused.text
-    (other,) = await member.says_in(party, "/claim 32", anonymous=True)
-    assert "接单成功" not in other.text
+    for command in ("/claim 32", "/unclaim 32"):
+        (other,) = await member.says_in(party, command, anonymous=True)
+        assert "关闭“匿名发言”" in other.text
+        assert other.labels == ("私聊邻哨",)
     assert await town.rows(Chat, col(Chat.purpose) == "coordinators") == []
     assert len(await town.rows(Claim, col(Claim.state) == "ACTIVE")) == 1  # the demo's own
     card = town.telegram.shown(party)[-1].raw | {"sender_chat": party.json}

@@ -101,7 +101,7 @@ async def made(telegram: FakeTelegram, clock: Clock, **options) -> AsyncIterator
 
 @pytest.fixture
 async def platform(telegram, clock, inbox) -> AsyncIterator[TelegramPlatform]:
-    async with made(telegram, clock, commands=COMMANDS) as started:
+    async with made(telegram, clock, commands=COMMANDS, group_commands={"zh_CN": [("claim", "接单")]}) as started:
         await started.start(inbox)
         yield started
 
@@ -263,6 +263,31 @@ async def test_the_location_button_is_for_private_chats_without_other_buttons(te
     assert telegram.shown(resident)[-1].labels == ("取消",)
 
 
+@pytest.mark.parametrize("rows", [[], [[("提交", "submit:1")]]])
+async def test_the_location_button_goes_with_the_next_message(telegram, platform, resident, rows):
+    await platform.send(str(resident.id), said("在哪里", ask_location=True))
+    assert resident.id in telegram.keyboards
+    await platform.send(str(resident.id), said("好的", *rows))
+    assert resident.id not in telegram.keyboards
+    assert [shown.text for shown in telegram.shown(resident)] == ["在哪里", "好的"]
+    assert telegram.shown(resident)[-1].buttons == tuple(tuple(label for label, _ in row) for row in rows)
+    calls = len(telegram.called("sendMessage"))
+    await platform.send(str(resident.id), said("还有", *rows))
+    assert len(telegram.called("sendMessage")) == calls + 1
+    assert "remove_keyboard" not in str(telegram.called("sendMessage")[-1].parameters)
+
+
+async def test_a_location_button_that_stays_does_not_hold_the_message(telegram, platform, resident):
+    await platform.send(str(resident.id), said("在哪里", ask_location=True))
+    telegram.fail("deleteMessage", Fault.server_error())
+    await platform.send(str(resident.id), said("好的", [("提交", "submit:1")]))
+    assert [shown.text for shown in telegram.shown(resident)][:2] == ["在哪里", "好的"]
+    await platform.send(str(resident.id), said("还有"))
+    assert resident.id not in telegram.keyboards
+    await platform.send(str(resident.id), said("在哪里", ask_location=True))
+    assert resident.id in telegram.keyboards
+
+
 async def test_a_deep_link_waits_for_the_bots_name(telegram, clock, resident):
     async with made(telegram, clock) as unstarted:
         with pytest.raises(NotSent):
@@ -413,6 +438,22 @@ async def test_a_press_is_answered_once_and_too_late_is_no_error(telegram, platf
         await platform.toast(event.chat.id, event.press_id, "")
 
 
+async def test_a_press_that_needs_the_private_chat_opens_it(telegram, platform, resident, clock):
+    await platform.send(str(resident.id), said("x", [("接单", "claim:1")]))
+    first, second, third = (telegram.presses(resident, telegram.shown(resident)[0], "接单") for _ in range(3))
+    await platform.toast(str(resident.id), first, "请先打开与我的私聊", start="task-31")
+    assert telegram.opened == [(first, "task-31")]
+    assert "text" not in telegram.called("answerCallbackQuery")[-1].parameters
+    telegram.fail("answerCallbackQuery", Fault.refuse("Bad Request: URL_INVALID"))
+    await platform.toast(str(resident.id), second, "请先打开与我的私聊", start="task-31")
+    answers = len(telegram.called("answerCallbackQuery"))
+    async with made(telegram, clock) as unstarted:  # it does not know its own name yet
+        await unstarted.toast(str(resident.id), third, "请先打开与我的私聊", start="task-31")
+    assert len(telegram.called("answerCallbackQuery")) == answers + 1
+    assert telegram.opened == [(first, "task-31")]
+    assert telegram.toasts[1:] == [(second, "请先打开与我的私聊"), (third, "请先打开与我的私聊")]
+
+
 async def test_a_pressed_deep_link_opens_the_private_chat(telegram, platform, resident, inbox):
     await platform.send(str(resident.id), said("x", [("私聊", "", "inv_1")]))
     telegram.presses(resident, telegram.shown(resident)[0], "私聊")
@@ -460,8 +501,9 @@ async def test_the_start_says_who_the_bot_is_and_lists_its_commands(telegram, pl
     assert platform.username == "linshao_test_bot"
     both = [{"command": "bao", "description": "报问题"}, {"command": "help", "description": "帮助"}]
     english = [{"command": "bao", "description": "Report a problem"}]
-    scopes = ("all_private_chats", "all_group_chats")
-    assert telegram.commands == {(scope, ""): both for scope in scopes} | {(scope, "en"): english for scope in scopes}
+    claim = [{"command": "claim", "description": "接单"}]
+    private, group = "all_private_chats", "all_group_chats"
+    assert telegram.commands == {(private, ""): both, (private, "en"): english, (group, ""): claim}
 
 
 async def test_a_wrong_token_is_said_and_never_shown(telegram, clock, inbox):

@@ -12,6 +12,7 @@ from texts.render import Capabilities, Rendered
 #: What each platform can do. A handler never asks for a platform's name: it asks here.
 CAPABILITIES: dict[str, Capabilities] = {
     "local": Capabilities(),
+    "web": Capabilities(),
     "telegram": Capabilities(
         location_button=True, answer_presses=True,
         overall_per_second=29.5, chat_per_second=1.0, group_per_minute=20.0,
@@ -113,8 +114,11 @@ class Platform(Protocol):
     async def clear(self, chat: str, message_id: str) -> None:
         """Take the buttons off an earlier message. Raises SendError."""
 
-    async def toast(self, chat: str, press_id: str, text: str) -> None:
-        """The short answer to a press ("" just stops the waiting sign). Raises SendError."""
+    async def toast(self, chat: str, press_id: str, text: str, start: str = "") -> None:
+        """The short answer to a press ("" just stops the waiting sign). Raises SendError.
+
+        `start`: the deep-link payload of the private chat that is to open; a platform that cannot do both shows what it can.
+        """
 
     def rate_key(self, chat: str) -> tuple[str, bool]:
         """(the chat whose sending limit counts, whether it is a group)."""

@@ -30,6 +30,7 @@ class MemoryPlatform:
     bot: str = "main"
     messages: list[Shown] = field(default_factory=list)
     toasts: list[tuple[str, str, str]] = field(default_factory=list)
+    opened: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     fail: Callable[[str, str], None] = lambda method, chat: None
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -89,11 +90,13 @@ class MemoryPlatform:
         shown = self.message(message_id)
         shown.message = Rendered(shown.message.text, (), shown.message.media)
 
-    async def toast(self, chat: str, press_id: str, text: str) -> None:
-        """Keep the answer to a press."""
+    async def toast(self, chat: str, press_id: str, text: str, start: str = "") -> None:
+        """Keep the answer to a press, and where it leads."""
         self.calls.append(("toast", chat))
         self.fail("toast", chat)
         self.toasts.append((chat, press_id, text))
+        if start:
+            self.opened.append((press_id, start))
 
     def message(self, message_id: str) -> Shown:
         """The message with this id. Raises MessageGone."""

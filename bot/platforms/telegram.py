@@ -48,7 +48,7 @@ from texts.render import Capabilities, Rendered, RenderedButton
 
 log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
-Keyboard = telegram.InlineKeyboardMarkup | telegram.ReplyKeyboardMarkup | None
+Keyboard = telegram.InlineKeyboardMarkup | telegram.ReplyKeyboardMarkup | telegram.ReplyKeyboardRemove | None
 
 CAPTION_LIMIT: Final = 1024
 PHOTO_LIMIT: Final = 10_000_000
@@ -59,6 +59,8 @@ _PHOTOS: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 _MUSIC: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/x-m4a"})
 _NO_PREVIEW: Final = telegram.LinkPreviewOptions(is_disabled=True)
 _SAME: Final = "message is not modified"
+_TOO_OLD: Final = ("query is too old", "query id is invalid", "query_id_invalid")
+_BROOM: Final = "⌨"
 
 
 class TelegramPlatform:
@@ -66,7 +68,8 @@ class TelegramPlatform:
 
     `webhook_url`: the service's public address (https://…) when Telegram shall call it, None to poll. `webhook_secret`:
     1 to 256 of A-Z a-z 0-9 _ -; while it is being changed "NEW,OLD": both are let in, the first is registered.
-    `commands`: the list behind the menu button by language; the first one is shown to everybody without an own one.
+    `commands`, `group_commands`: the list behind the menu button of private chats, and of groups, by language; the first one is
+    shown to everybody without an own one.
     `location_label`: the button that shares the sender's position. `sleep`: what it waits with.
     """
 
@@ -85,6 +88,7 @@ class TelegramPlatform:
         webhook_secret: str = "",
         bot: str = "main",
         commands: Commands | None = None,
+        group_commands: Commands | None = None,
         *,
         location_label: str = "📍 发送位置 Send location",
         poll_seconds: int = 50,
@@ -105,7 +109,7 @@ class TelegramPlatform:
             BotApi(token, api_url, self._polling),
             webhook=webhook_url.rstrip("/") + self.webhook_path if webhook_url else "",
             secret=webhook_secret,
-            commands=commands,
+            commands={"all_private_chats": commands or {}, "all_group_chats": group_commands or {}},
             poll_seconds=poll_seconds,
             start_seconds=start_seconds,
             sleep=sleep,
@@ -113,6 +117,7 @@ class TelegramPlatform:
         request = _Request(self._transport)
         self._out = telegram.Bot(token, f"{api_url.rstrip('/')}/bot", request=request, get_updates_request=request)
         self._under_way, self._idle = 0, asyncio.Event()
+        self._asking: set[str] = set()  # the chats that show the location button
         logging.getLogger("telegram").setLevel(logging.WARNING)  # at DEBUG the library logs what people are sent
 
     def __repr__(self) -> str:
@@ -172,17 +177,22 @@ class TelegramPlatform:
         """
         async with self._sending():
             keyboard, where = self._keyboard(chat, message), _where(chat)
-            if len(media) == 1 and utf16_length(message.text) > CAPTION_LIMIT:
-                number = await self._send_text(message, where, keyboard)
-                with contextlib.suppress(_FileRefused):
-                    await self._follow(partial(self._send_file, media[0], where))
-                return number
-            if len(media) == 1:
-                with contextlib.suppress(_FileRefused):
-                    return await self._send_file(media[0], where, caption=message.text or None, reply_markup=keyboard)
-            elif await self._send_files(media, where):
-                return await self._follow(partial(self._send_text, message, where, keyboard))
-            return await self._send_text(message, where, keyboard)
+            number = await self._send(message, media, where, keyboard)
+            await self._put_away(chat, where, keyboard)
+            return number
+
+    async def _send(self, message: Rendered, media: tuple[Media, ...], where: dict[str, Any], keyboard: Keyboard) -> str:
+        if len(media) == 1 and utf16_length(message.text) > CAPTION_LIMIT:
+            number = await self._send_text(message, where, keyboard)
+            with contextlib.suppress(_FileRefused):
+                await self._follow(partial(self._send_file, media[0], where))
+            return number
+        if len(media) == 1:
+            with contextlib.suppress(_FileRefused):
+                return await self._send_file(media[0], where, caption=message.text or None, reply_markup=keyboard)
+        elif await self._send_files(media, where):
+            return await self._follow(partial(self._send_text, message, where, keyboard))
+        return await self._send_text(message, where, keyboard)
 
     async def edit(self, chat: str, message_id: str, message: Rendered) -> None:
         """Make an earlier message read so (its caption, when it is a file). Identical content is a success.
@@ -206,12 +216,23 @@ class TelegramPlatform:
             with contextlib.suppress(MessageGone):
                 await self._unless((_SAME,), self._out.edit_message_reply_markup(**_which(chat, message_id)))
 
-    async def toast(self, chat: str, press_id: str, text: str) -> None:
-        """Answer a press; one that is too old to be answered is left alone. Raises SendError."""
+    async def toast(self, chat: str, press_id: str, text: str, start: str = "") -> None:
+        """Answer a press; one that is too old to be answered is left alone. Raises SendError.
+
+        With a deep-link payload `start` the private chat opens there instead of the text; where that is refused, the text it is.
+        """
         units = text.encode("utf-16-le", "replace")[: 2 * self.capabilities.toast_limit]
-        answer = self._out.answer_callback_query(press_id, units.decode("utf-16-le", "ignore") or None)
         async with self._sending():
-            await self._unless(("query is too old", "query id is invalid", "query_id_invalid"), answer)
+            if start and self.username:
+                try:
+                    await self._unless(_TOO_OLD, self._out.answer_callback_query(press_id, url=self._link(start)))
+                except WrongToken:
+                    raise
+                except Refused as error:
+                    log.warning("Telegram opens no link for a press; the text says it", bot=self.bot, reason=str(error))
+                else:
+                    return
+            await self._unless(_TOO_OLD, self._out.answer_callback_query(press_id, units.decode("utf-16-le", "ignore") or None))
 
     async def fetch(self, file: FileRef) -> bytes:
         """The file's bytes (at most 20 MB). Raises NotSent when it should be tried again, Refused when it never will
@@ -345,10 +366,31 @@ class TelegramPlatform:
         raise AssertionError("unreachable")
 
     def _keyboard(self, chat: str, message: Rendered) -> Keyboard:
-        if message.buttons or not message.ask_location or self.rate_key(chat)[1]:
+        if message.buttons:
             return self._inline(message)
-        button = telegram.KeyboardButton(self._location_label, request_location=True)
-        return telegram.ReplyKeyboardMarkup([[button]], resize_keyboard=True, one_time_keyboard=True)
+        if message.ask_location and not self.rate_key(chat)[1]:
+            self._asking.add(chat)
+            button = telegram.KeyboardButton(self._location_label, request_location=True)
+            return telegram.ReplyKeyboardMarkup([[button]], resize_keyboard=True, one_time_keyboard=True)
+        return telegram.ReplyKeyboardRemove() if chat in self._asking else None
+
+    async def _put_away(self, chat: str, where: dict[str, Any], keyboard: Keyboard) -> None:
+        """Take the location button away once something else is said: however the answer came, it would stay over the typing field.
+
+        A message has buttons of its own or takes that one away, never both; then a silent one takes it away and goes itself.
+        Which chats show it this process knows by itself: after a restart one stays until its next use.
+        """
+        if chat not in self._asking or isinstance(keyboard, telegram.ReplyKeyboardMarkup):
+            return
+        if keyboard is not None and not isinstance(keyboard, telegram.ReplyKeyboardRemove):
+            try:
+                broom = self._out.send_message(**where, text=_BROOM, reply_markup=telegram.ReplyKeyboardRemove(), disable_notification=True)
+                sent = await self._call(broom)
+                await self._call(self._out.delete_message(where["chat_id"], sent.message_id))
+            except SendError as error:  # the message itself has arrived: that must not be doubled for a button
+                log.info("the location button stays for now", bot=self.bot, reason=str(error))
+                return
+        self._asking.discard(chat)
 
     def _inline(self, message: Rendered) -> telegram.InlineKeyboardMarkup | None:
         if not message.buttons:
@@ -360,7 +402,10 @@ class TelegramPlatform:
             return telegram.InlineKeyboardButton(button.label, callback_data=button.action)
         if not self.username:
             raise NotSent("the bot's own name is not known yet")
-        return telegram.InlineKeyboardButton(button.label, f"https://t.me/{self.username}?start={button.start}")
+        return telegram.InlineKeyboardButton(button.label, self._link(button.start))
+
+    def _link(self, start: str) -> str:
+        return f"https://t.me/{self.username}?start={start}"
 
 
 class _CarriedError(TelegramError):

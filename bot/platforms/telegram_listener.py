@@ -25,7 +25,6 @@ SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 (its name
 _LONGEST_PAUSE: Final = 30.0
 _CONFLICT_PAUSE: Final = 5.0
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_SCOPES: Final = ("all_private_chats", "all_group_chats")
 
 Commands = Mapping[str, Sequence[tuple[str, str]]]
 Sleep = Callable[[float], Awaitable[None]]
@@ -37,7 +36,10 @@ def webhook_path(token: str) -> str:
 
 
 class Listener:
-    """Introduces the bot and hands every update to `receive`. `TelegramPlatform` says what the parameters mean."""
+    """Introduces the bot and hands every update to `receive`. `TelegramPlatform` says what the parameters mean.
+
+    `commands`: by the name of a scope of the Bot API, then by language.
+    """
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class Listener:
         *,
         webhook: str = "",
         secret: str = "",
-        commands: Commands | None = None,
+        commands: Mapping[str, Commands] | None = None,
         poll_seconds: int = 50,
         start_seconds: float = 15.0,
         sleep: Sleep = asyncio.sleep,
@@ -146,9 +148,9 @@ class Listener:
         await self._poll(receive)
 
     async def _set_commands(self) -> None:
-        for index, (language, commands) in enumerate(self._commands.items()):
-            listed = [{"command": command, "description": description} for command, description in commands]
-            for scope in _SCOPES:
+        for scope, by_language in self._commands.items():
+            for index, (language, commands) in enumerate(by_language.items()):
+                listed = [{"command": command, "description": description} for command, description in commands]
                 parameters = {"commands": listed, "scope": {"type": scope}}
                 if index:
                     parameters["language_code"] = language[:2]
