@@ -2,7 +2,9 @@
 
 `by` names relations of the actor to the object (services.permissions): reporter, grid_leader (of the object's grid), coordinator (also
 clerk and secretary), secretary, scheduler, claimer, leader (of the task), creator, member, resident (who ordered), applicant (whose
-enrolment it is; a unit's liaison), team_leader (of a team the claimer is in). A secretary may do whatever a coordinator may, a coordinator whatever a grid leader may. `needs` names guards that the service checks before it moves.
+enrolment it is; a unit's liaison), team_leader (of a team the claimer is in), owner (of a commitment or an action; a unit's liaison),
+reviewer (the secretary of the branch, or of the community), street. A secretary may do whatever a coordinator may, a coordinator whatever a
+grid leader may. `needs` names guards that the service checks before it moves.
 """
 
 from __future__ import annotations
@@ -137,7 +139,7 @@ CLAIM = Life(
     ),
     open=("ACTIVE", "WAITLISTED", "OFFERED", "CHECKED_IN", "DONE"),
     moves=(
-        _m("claim",     NEW,                                    "ACTIVE",         "member",                                 "audience skill free_then capacity"),
+        _m("claim",     NEW,                                    "ACTIVE",         "member|team_leader",                     "audience skill free_then capacity"),
         _m("queue",     NEW,                                    "WAITLISTED",     "member",                                 "audience skill free_then"),
         _m("offer",     "WAITLISTED",                           "OFFERED",        "scheduler"),
         _m("accept",    "OFFERED",                              "ACTIVE",         "claimer",                                "in_time"),
@@ -179,15 +181,78 @@ POST_CLAIM = Life(
     moves=(
         _m("apply",     NEW,         "APPLIED",   "member",                        "capacity in_term"),
         _m("confirm",   "APPLIED",   "CONFIRMED", _STAFF),
-        _m("decline",   "APPLIED",   "ENDED",     _STAFF,                          "reason"),
+        _m("decline",   "APPLIED",   "ENDED",     _STAFF + "|scheduler",           "reason"),
         _m("take_back", "APPLIED",   "ENDED",     "claimer"),
         _m("end",       "CONFIRMED", "ENDED",     "claimer|coordinator|scheduler"),
     ),
 )
 
+MEETING = Life(
+    "meeting",
+    states=("PLACEHOLDER", "SCHEDULED", "TOPICS", "AGENDA", "NOTICED", "IN_SESSION", "HELD", "MINUTED", "CLOSED", "MISSED", "CANCELLED"),
+    open=("PLACEHOLDER", "SCHEDULED", "TOPICS", "AGENDA", "NOTICED", "IN_SESSION", "HELD", "MINUTED"),
+    moves=(
+        _m("placeholder", NEW,                               "PLACEHOLDER", "scheduler"),
+        _m("schedule",    NEW + "|PLACEHOLDER",              "SCHEDULED",   "coordinator|street",    "workday in_quarter"),
+        _m("topics",      "SCHEDULED",                       "TOPICS",      "scheduler"),
+        _m("agenda",      "SCHEDULED|TOPICS",                "AGENDA",      "scheduler|coordinator"),
+        _m("notice",      "SCHEDULED|TOPICS|AGENDA",         "NOTICED",     "scheduler|coordinator"),
+        _m("reschedule",  "SCHEDULED|TOPICS|AGENDA",         "SCHEDULED",   "coordinator",           "workday in_quarter"),
+        _m("postpone",    "NOTICED",                         "SCHEDULED",   "secretary",             "reason workday in_quarter"),
+        _m("put_off",     "SCHEDULED|TOPICS|AGENDA|NOTICED", "PLACEHOLDER", "secretary",             "reason quarterly"),
+        _m("open",        "SCHEDULED|TOPICS|AGENDA|NOTICED", "IN_SESSION",  "coordinator",           "on_the_day"),
+        _m("end",         "IN_SESSION",                      "HELD",        "coordinator"),
+        _m("confirm",     "HELD",                            "MINUTED",     "secretary",             "drafted"),
+        _m("close",       "MINUTED",                         "CLOSED",      "scheduler|coordinator", "actions_done"),
+        _m("miss",        "PLACEHOLDER",                     "MISSED",      "scheduler",             "quarter_over"),
+        _m("miss",        "SCHEDULED|TOPICS|AGENDA|NOTICED", "MISSED",      "scheduler",             "quarter_over quarterly"),
+        _m("cancel",      "SCHEDULED|TOPICS|AGENDA|NOTICED", "CANCELLED",   "secretary",             "reason not_quarterly"),
+    ),
+)
+
+ACTION_ITEM = Life(
+    "action_item",
+    states=("OPEN", "DONE", "TRANSFERRED", "CANCELLED"),
+    open=("OPEN",),
+    moves=(
+        _m("decide",   NEW,    "OPEN",        "coordinator"),
+        _m("done",     "OPEN", "DONE",        "owner|coordinator", "result"),
+        _m("reopen",   "DONE", "OPEN",        "coordinator",       "reason"),
+        _m("extend",   "OPEN", SAME,          "secretary",         "reason"),
+        _m("transfer", "OPEN", "TRANSFERRED", "coordinator",       "reason"),
+        _m("cancel",   "OPEN", "CANCELLED",   "secretary",         "reason"),
+    ),
+)
+
+COMMITMENT = Life(
+    "commitment",
+    states=(
+        "DRAFT", "SUBMITTED", "PUBLISHED", "IN_PROGRESS", "REVIEW_OPEN", "SELF_REPORTED", "IN_EVALUATION", "EVALUATED",
+        "ARCHIVED", "NOT_REPORTED", "WITHDRAWN",
+    ),
+    open=("DRAFT", "SUBMITTED", "PUBLISHED", "IN_PROGRESS", "REVIEW_OPEN", "SELF_REPORTED", "IN_EVALUATION", "EVALUATED"),
+    moves=(
+        _m("write",       NEW,                     "DRAFT",         "owner|coordinator",   "window one_to_five"),
+        _m("rewrite",     "DRAFT",                 SAME,            "owner|coordinator"),
+        _m("submit",      "DRAFT",                 "SUBMITTED",     "owner|coordinator",   "complete"),
+        _m("return",      "SUBMITTED",             "DRAFT",         "reviewer",            "reason"),
+        _m("publish",     "SUBMITTED",             "PUBLISHED",     "reviewer"),
+        _m("withdraw",    "DRAFT|SUBMITTED",       "WITHDRAWN",     "owner"),
+        _m("progress",    "PUBLISHED|IN_PROGRESS", "IN_PROGRESS",   "owner"),
+        _m("open_review", "PUBLISHED|IN_PROGRESS", "REVIEW_OPEN",   "scheduler"),
+        _m("self_report", "REVIEW_OPEN",           "SELF_REPORTED", "owner",               "in_time"),
+        _m("self_report", "SELF_REPORTED",         SAME,            "owner",               "in_time"),
+        _m("no_report",   "REVIEW_OPEN",           "NOT_REPORTED",  "scheduler"),
+        _m("open_votes",  "SELF_REPORTED",         "IN_EVALUATION", "scheduler"),
+        _m("evaluate",    "IN_EVALUATION",         "EVALUATED",     "reviewer",            "votes_closed"),
+        _m("archive",     "EVALUATED",             "ARCHIVED",      "scheduler|coordinator"),
+    ),
+)
+
 # fmt: on
 
-LIVES: dict[str, Life] = {life.kind: life for life in (PROBLEM, ORDER, TASK, CLAIM, ENROLLMENT, POST_CLAIM)}
+_LIVES = (PROBLEM, ORDER, TASK, CLAIM, ENROLLMENT, POST_CLAIM, MEETING, ACTION_ITEM, COMMITMENT)
+LIVES: dict[str, Life] = {life.kind: life for life in _LIVES}
 
 
 def mermaid(life: Life) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from models.types import Encrypted, UTCDateTime, new_id
+from models.types import Encrypted, EncryptedJSON, UTCDateTime, new_id
 
 
 class PartyMember(SQLModel, table=True):
@@ -45,6 +45,7 @@ class Enrollment(SQLModel, table=True):
 
     A person (and a unit) has at most one that is INVITED, APPLIED or ACTIVE; earlier ones stay as history. `branch` is the name of the
     party branch that the member is put into. `source`: bot, offline or import. `confirm_due` is 2 workdays after the application.
+    `applicant_id`: who applied for a unit; `details`: what that application says (name, address, liaison, resources and needs).
     """
 
     id: str = Field(default_factory=new_id, primary_key=True)
@@ -62,6 +63,8 @@ class Enrollment(SQLModel, table=True):
     confirmed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     reason: str = Field(default="", sa_type=Encrypted)
+    applicant_id: str | None = Field(default=None, foreign_key="person.id")
+    details: Any = Field(default=None, sa_type=EncryptedJSON, nullable=True)
     version: int = 1
     __table_args__ = (
         sa.Index("uq_enrollment_person", "person_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
@@ -105,6 +108,7 @@ class Post(SQLModel, table=True):
     post_class: str = ""
     duties: str = ""
     grid_code: str | None = None
+    place_name: str = ""
     capacity: int = 1
     term_from: date
     term_to: date

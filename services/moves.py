@@ -6,15 +6,33 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
-from models import AnonymousToken, Claim, Enrollment, Order, PartnerUnit, Post, PostClaim, Problem, StateLog, Task, keyring
+from models import (
+    ActionItem,
+    AnonymousToken,
+    Claim,
+    Commitment,
+    Enrollment,
+    Meeting,
+    Order,
+    PartnerUnit,
+    Post,
+    PostClaim,
+    Problem,
+    StateLog,
+    Task,
+    Team,
+    TeamMember,
+    keyring,
+)
 from models.lifecycle import LIVES, NEW, Life
 from services.context import Context, Refusal
 from texts.screen import Key
 
 KINDS: dict[type[SQLModel], str] = {
     Problem: "problem", Order: "order", Task: "task", Claim: "claim", Enrollment: "enrollment", PostClaim: "post_claim",
+    Meeting: "meeting", ActionItem: "action_item", Commitment: "commitment",
 }  # fmt: skip
 UNDO_WINDOW = timedelta(seconds=60)
 
@@ -51,8 +69,16 @@ async def relations(context: Context, thing: Any) -> frozenset[str]:
         found.add("resident")
     if isinstance(thing, Claim | PostClaim) and thing.person_id == actor.id:
         found.add("claimer")
+    if isinstance(thing, Claim) and await leads_team_of(context, thing.person_id):
+        found.add("team_leader")
     if isinstance(thing, Enrollment) and await is_applicant(context, thing):
         found.add("applicant")
+    if isinstance(thing, Meeting) and actor.has("street_organizer"):
+        found.add("street")
+    if isinstance(thing, ActionItem) and (thing.owner_id == actor.id or await is_liaison(context, thing.unit_code)):
+        found.add("owner")
+    if isinstance(thing, Commitment):
+        found |= await _promised(context, thing)
     if isinstance(task, Post) and actor.member_state == "ACTIVE":
         found.add("member")
     if isinstance(task, Task):
@@ -74,10 +100,22 @@ async def _whole(context: Context, thing: Any) -> Any:
     return await context.session.get(Post, thing.post_id) if isinstance(thing, PostClaim) else thing
 
 
+async def leads_team_of(context: Context, person_id: str) -> bool:
+    """Whether the actor, an ACTIVE member, leads a team that this other person is in."""
+    if context.actor.member_state != "ACTIVE" or person_id == context.actor.id:
+        return False
+    query = sa.select(Team.id).join(TeamMember, col(TeamMember.team_id) == Team.id)  # type: ignore[call-overload]
+    query = query.where(col(Team.leader_id) == context.actor.id, col(Team.closed_at).is_(None))
+    here = query.where(col(TeamMember.person_id) == person_id, col(TeamMember.left_at).is_(None))
+    return await context.session.scalar(here.limit(1)) is not None
+
+
 async def is_applicant(context: Context, enrollment: Enrollment) -> bool:
     """Whether the enrolment is the actor's own, or that of the unit the actor is liaison of."""
     if context.actor.id is None or enrollment.person_id is not None:
         return context.actor.id is not None and enrollment.person_id == context.actor.id
+    if enrollment.applicant_id == context.actor.id:
+        return True
     query = sa.select(PartnerUnit.id).where(  # type: ignore[call-overload]
         PartnerUnit.code == enrollment.unit_code, PartnerUnit.liaison_id == context.actor.id
     )

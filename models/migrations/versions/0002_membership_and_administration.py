@@ -143,10 +143,16 @@ def upgrade() -> None:
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.LargeBinary(), nullable=False),
+        sa.Column("applicant_id", sa.String(), nullable=True),
+        sa.Column("details", sa.LargeBinary(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["community_id"],
             ["community.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["applicant_id"],
+            ["person.id"],
         ),
         sa.ForeignKeyConstraint(
             ["confirmed_by"],
@@ -230,6 +236,7 @@ def upgrade() -> None:
         sa.Column("post_class", sa.String(), nullable=False),
         sa.Column("duties", sa.String(), nullable=False),
         sa.Column("grid_code", sa.String(), nullable=True),
+        sa.Column("place_name", sa.String(), nullable=False),
         sa.Column("capacity", sa.Integer(), nullable=False),
         sa.Column("term_from", sa.Date(), nullable=False),
         sa.Column("term_to", sa.Date(), nullable=False),

@@ -1,0 +1,161 @@
+"""Meetings and commitments, and the digests that tell of them (domain.md §3 Co-governance, §5 Meeting, Commitment)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from models.types import Encrypted, UTCDateTime, new_id
+
+
+class Meeting(SQLModel, table=True):
+    """A meeting; of a joint quarterly one there is a row from the quarter's first day on (PLACEHOLDER).
+
+    `quarter`: "2026Q3", or "" for kinds that owe nothing to a quarter. `convener`: community or street. `makes_up_for`: the MISSED meeting
+    that this one is held late for (补开). `code` is given when a date is set.
+    """
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    community_id: str = Field(foreign_key="community.id")
+    code: str | None = Field(default=None, unique=True)
+    kind: str = "joint_quarterly"
+    quarter: str = Field(default="", index=True)
+    convener: str = "community"
+    makes_up_for: str | None = None
+    title: str = ""
+    planned_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    place: str = ""
+    chair_id: str | None = Field(default=None, foreign_key="person.id")
+    recorder_id: str | None = Field(default=None, foreign_key="person.id")
+    state: str = Field(default="PLACEHOLDER", index=True)
+    sign_in_code: str = ""
+    noticed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    opened_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    minutes_due: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    reason: str = ""
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    version: int = 1
+
+
+class AgendaItem(SQLModel, table=True):
+    """A topic of a meeting. `source`: overdue, repeated, hotspot, reopened, carried or proposal. `state`: PROPOSED, ADOPTED, DROPPED."""
+
+    __tablename__ = "agenda_item"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    meeting_id: str = Field(foreign_key="meeting.id", index=True)
+    number: int
+    text: str
+    source: str = "proposal"
+    problem_id: str | None = Field(default=None, foreign_key="problem.id")
+    unit_code: str | None = None
+    proposer_id: str | None = Field(default=None, foreign_key="person.id")
+    state: str = "PROPOSED"
+    at: datetime = Field(sa_type=UTCDateTime)
+    __table_args__ = (sa.UniqueConstraint("meeting_id", "number"),)
+
+
+class Attendance(SQLModel, table=True):
+    """One who is invited to a meeting: a unit (by its liaison) or a person. `reply`: "" (not yet), yes or leave."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    meeting_id: str = Field(foreign_key="meeting.id", index=True)
+    unit_code: str | None = None
+    person_id: str | None = Field(default=None, foreign_key="person.id")
+    reply: str = ""
+    replied_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    leave_reason: str | None = Field(default=None, sa_type=Encrypted)
+    attended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    signed_by: str | None = Field(default=None, foreign_key="person.id")
+    __table_args__ = (sa.UniqueConstraint("meeting_id", "unit_code", "person_id"),)
+
+
+class Minutes(SQLModel, table=True):
+    """The minutes of a meeting: `facts` as counted when they were drafted, `text` the words people added; confirmed by the secretary."""
+
+    meeting_id: str = Field(primary_key=True, foreign_key="meeting.id")
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+    text: str = ""
+    media_id: str = ""
+    drafted_at: datetime = Field(sa_type=UTCDateTime)
+    confirmed_by: str | None = Field(default=None, foreign_key="person.id")
+    confirmed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
+class ActionItem(SQLModel, table=True):
+    """A decision of a meeting as work with an owner and a date (议定事项); `code` is the meeting's with a number behind it."""
+
+    __tablename__ = "action_item"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    meeting_id: str = Field(foreign_key="meeting.id", index=True)
+    code: str = Field(unique=True)
+    number: int
+    text: str
+    unit_code: str | None = None
+    owner_id: str | None = Field(default=None, foreign_key="person.id")
+    due: datetime = Field(sa_type=UTCDateTime)
+    state: str = Field(default="OPEN", index=True)
+    result: str = ""
+    done_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    version: int = 1
+    __table_args__ = (sa.UniqueConstraint("meeting_id", "number"),)
+
+
+class Commitment(SQLModel, table=True):
+    """A year's promises of a member, a branch, a unit or the community itself (承诺践诺).
+
+    `owner_kind`: member, org, unit or community; `owner` is the person's id, the branch's grid code, the unit's code or "". `items`: one to
+    five of {what, for_whom, measure, due, progress, result, reason}; `result` of an item: kept, partly, not or excused.
+    """
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    community_id: str = Field(foreign_key="community.id")
+    code: str | None = Field(default=None, unique=True)
+    owner_kind: str = "member"
+    owner: str = Field(default="", index=True)
+    writer_id: str | None = Field(default=None, foreign_key="person.id")
+    year: int = Field(index=True)
+    items: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    state: str = Field(default="DRAFT", index=True)
+    submitted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    returned: int = 0
+    return_reason: str = ""
+    reviewed_by: str | None = Field(default=None, foreign_key="person.id")
+    published_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    self_report: str = ""
+    self_reported_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    objective_reason: str | None = Field(default=None, sa_type=Encrypted)
+    score: float | None = None
+    result: str = ""
+    evaluated_by: str | None = Field(default=None, foreign_key="person.id")
+    evaluated_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    version: int = 1
+    __table_args__ = (sa.UniqueConstraint("owner_kind", "owner", "year"),)
+
+
+class CommitmentVote(SQLModel, table=True):
+    """One rater's grade of a commitment; `rater_kind`: peer, mass or org. Changeable until the round closes; one a rater."""
+
+    __tablename__ = "commitment_vote"
+    commitment_id: str = Field(primary_key=True, foreign_key="commitment.id")
+    rater_id: str = Field(primary_key=True, foreign_key="person.id")
+    rater_kind: str
+    grade: int
+    text: str = ""
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class DigestRun(SQLModel, table=True):
+    """That a digest was made: `covers_from` is the run before, so that nothing is told twice or left out."""
+
+    __tablename__ = "digest_run"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    kind: str
+    period_key: str
+    covers_from: datetime = Field(sa_type=UTCDateTime)
+    covers_to: datetime = Field(sa_type=UTCDateTime)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+    __table_args__ = (sa.UniqueConstraint("kind", "period_key"),)
