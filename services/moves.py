@@ -116,10 +116,40 @@ async def is_applicant(context: Context, enrollment: Enrollment) -> bool:
         return context.actor.id is not None and enrollment.person_id == context.actor.id
     if enrollment.applicant_id == context.actor.id:
         return True
+    return await is_liaison(context, enrollment.unit_code)
+
+
+async def is_liaison(context: Context, unit_code: str | None) -> bool:
+    """Whether the actor is the liaison of the unit."""
+    if context.actor.id is None or unit_code is None:
+        return False
     query = sa.select(PartnerUnit.id).where(  # type: ignore[call-overload]
-        PartnerUnit.code == enrollment.unit_code, PartnerUnit.liaison_id == context.actor.id
+        PartnerUnit.code == unit_code, PartnerUnit.liaison_id == context.actor.id
     )
     return (await context.session.execute(query)).first() is not None
+
+
+async def _promised(context: Context, commitment: Commitment) -> set[str]:
+    """What the actor is to a commitment: its owner, or the one who reviews it; nobody reviews their own."""
+    actor, kind = context.actor, commitment.owner_kind
+    own = {
+        "member": actor.id is not None and commitment.owner == actor.id,
+        "unit": await is_liaison(context, commitment.owner),
+        "org": actor.has("branch_secretary", grid=commitment.owner),
+        "community": actor.has("community_secretary", "coordinator", "community_clerk"),
+    }[kind]
+    if own and kind != "community":
+        return {"owner"}
+    found = {"owner"} if own else set()
+    if actor.has("community_secretary"):
+        found.add("reviewer")
+    if kind == "member":
+        grid = await context.session.scalar(
+            sa.select(col(Enrollment.grid_code)).where(col(Enrollment.person_id) == commitment.owner, col(Enrollment.state) == "ACTIVE")
+        )
+        if grid is not None and actor.has("branch_secretary", grid=grid):
+            found.add("reviewer")
+    return found
 
 
 async def is_reporter(context: Context, problem: Problem) -> bool:
