@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from bot.settings import Settings, SettingsError, load_settings, new_keys
@@ -56,6 +57,34 @@ async def link(settings: Settings, arguments: argparse.Namespace) -> int:
     return await one_time_link(settings, arguments.person)
 
 
+async def init(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Make a community with its first administrator, from answers on the terminal or from a file."""
+    from bot.setup import begin
+
+    return await begin(settings, arguments.file, arguments.language)
+
+
+async def template(_settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write the empty workbook of a community."""
+    from bot.setup import write_template
+
+    return await write_template(arguments.file)
+
+
+async def bring_in(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Import a community's data from workbooks (.xlsx) and grids (GeoJSON): all of it, or nothing with every fault named."""
+    from bot.setup import bring_in as import_files
+
+    return await import_files(settings, arguments.files, arguments.crs, arguments.language)
+
+
+async def take_out(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write the community's data as the workbook that an import takes."""
+    from bot.setup import take_out as export_file
+
+    return await export_file(settings, arguments.file, arguments.language)
+
+
 async def load(settings: Settings, arguments: argparse.Namespace) -> int:
     """Store a community from a JSON file in the form of demo/community.json."""
     from bot.operations import load_community
@@ -68,6 +97,13 @@ async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     from bot.operations import examine
 
     return await examine(settings, retry=arguments.retry)
+
+
+async def posters(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write the sheets for the doors of the buildings, to be printed from a browser."""
+    from bot.posters import print_posters
+
+    return await print_posters(settings, arguments.out, arguments.grid)
 
 
 async def show_map(_settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -107,8 +143,23 @@ def _parser() -> argparse.ArgumentParser:
     add("run", run)
     add("migrate", migrate)
     add("link", link).add_argument("person", help="the person's code (ST04) or id")
+    language = {"choices": ("zh_CN", "en"), "default": "zh_CN", "help": "the language of what is said"}
+    beginning = add("init", init)
+    beginning.add_argument("--file", default="", help="community.toml with community, administrator, and phone, city, district, street")
+    beginning.add_argument("--language", **(language | {"default": ""}))  # type: ignore[arg-type]
+    add("template", template).add_argument("file", help="the .xlsx to write")
+    coming = add("import", bring_in)
+    coming.add_argument("files", nargs="+", help="workbooks (.xlsx) and grids (.geojson), imported together")
+    coming.add_argument("--crs", default="", help="the coordinates of the GeoJSON files: WGS84 or GCJ02")
+    coming.add_argument("--language", **language)  # type: ignore[arg-type]
+    leaving = add("export", take_out)
+    leaving.add_argument("file", help="the .xlsx to write")
+    leaving.add_argument("--language", **language)  # type: ignore[arg-type]
     add("load", load).add_argument("file", help="the community's file")
     add("doctor", doctor).add_argument("--retry", action="store_true", help="put what was put aside or died back in line, once")
+    sheets = add("posters", posters)
+    sheets.add_argument("--out", type=Path, default=Path("posters.html"), help="the file to write (posters.html)")
+    sheets.add_argument("--grid", default="", help="the code of one grid, such as G1")
     add("map", show_map)
     add("diagrams", diagrams).add_argument("--write", action="store_true", help="write docs/lives.md")
     add("keys", keys)
@@ -119,7 +170,7 @@ def main() -> int:
     """Run one command; the exit code."""
     arguments = _parser().parse_args()
     try:
-        settings = load_settings() if arguments.name not in ("keys", "map", "diagrams") else Settings.model_construct()
+        settings = load_settings() if arguments.name not in ("keys", "map", "diagrams", "template") else Settings.model_construct()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -82,6 +82,18 @@ class Voice(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Document(Event):
+    """A file that is no photo and no recording. `data` is filled before a handler sees it, empty when the file cannot be had, and
+    `problem` then says why: "too_large" or "unavailable"."""
+
+    file: FileRef
+    name: str = ""
+    caption: str = ""
+    data: bytes = field(default=b"", repr=False)
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Location(Event):
     """A shared location (WGS84). `accuracy` in metres, None when unknown; `forwarded`: not the sender's own position."""
 
@@ -129,6 +141,6 @@ class Moved(Event):
 
 
 __all__ = [
-    "ACTIONS", "Button", "ChatRef", "Do", "Edited", "Event", "FileRef", "Joined", "Key", "Left", "Location", "Moved", "Photo", "Press",
-    "Scan", "Screen", "Sender", "Sticker", "Text", "Voice", "rows", "screen",
+    "ACTIONS", "Button", "ChatRef", "Do", "Document", "Edited", "Event", "FileRef", "Joined", "Key", "Left", "Location", "Moved", "Photo",
+    "Press", "Scan", "Screen", "Sender", "Sticker", "Text", "Voice", "rows", "screen",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.platforms.base import Arrival, StorageDown
 from models import InboxMessage, keyring
 from models.database import STORAGE_ERRORS, Database
+from services import masking
 from services.clock import Clock
 
 BATCH = 200
@@ -61,7 +62,7 @@ class Inbox:
         """
         waiting = _Waiting({
             "platform": platform, "bot": bot, "event_id": arrival.event_id, "lane": keyring.hash("lane", platform, bot, arrival.lane),
-            "raw": arrival.raw, "received_at": self.clock.now(), "not_before": 0.0, "error": "", **_PENDING,
+            "raw": masking.cut_from_update(arrival.raw), "received_at": self.clock.now(), "not_before": 0.0, "error": "", **_PENDING,
         })  # fmt: skip
         self._waiting.append(waiting)
         if self._flushing is None or self._flushing.done():

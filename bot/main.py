@@ -28,7 +28,7 @@ from handlers import root
 from models import OutboxMessage, keyring
 from models.database import STORAGE_ERRORS, Database, migrate
 from scheduler.clock import Alarms
-from services import door, upkeep
+from services import door, doors, upkeep
 from services.clock import Clock, HandClock, SystemClock
 from services.context import SCHEDULER, Context, ground
 from services.media import store
@@ -63,6 +63,7 @@ class Application:
         self.stopped = asyncio.Event()
         for platform in self._configured() if platforms is None else platforms:
             self._add(platform)
+        doors.use([way for platform in self.platforms.values() if (way := getattr(platform, "door", None)) is not None])
         if settings.demo and self.local is not None:
             self.demo = DemoDesk(self)
 
@@ -125,7 +126,7 @@ class Application:
             try:
                 await ground(session)
             except LookupError:
-                advice = "load one with `python -m bot load FILE`, or set DEMO=1; until then nothing can be answered"
+                advice = "make one with `python -m bot init`, or set DEMO=1; until then nothing can be answered"
                 log.error("community.missing", advice=advice)
         if self.web_chat is None:
             async with self.database.transaction() as session:

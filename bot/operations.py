@@ -11,34 +11,38 @@ from sqlmodel import col
 
 from bot.router import Route
 from bot.settings import Settings
+from bot.setup import links_of
 from demo.people import Cast
 from handlers import root
 from models import Community, InboxMessage, OutboxMessage, Person, keyring
 from models.database import Database, migrate
 from models.lifecycle import LIVES, mermaid
 from services.clock import SystemClock
-from services.identity import invite
+from services.invitations import PREFIX, invite
 from texts.render import text
 
 
-async def one_time_link(settings: Settings, person: str) -> int:
-    """Print a one-time link, good for 7 days, that binds the chat account which opens it to `person`."""
+async def one_time_link(settings: Settings, said: str) -> int:
+    """Print a one-time link, good for 7 days, that binds the chat account which opens it to the person of this code, id or name.
+
+    Where the person's telephone is known, whoever opens it must give that. Earlier links of the person are void.
+    """
     keyring.use(settings.encryption_keys, settings.hash_key)
     database = Database(settings.DATABASE_URL)
     try:
         await migrate(settings.DATABASE_URL)
         async with database.transaction() as session:
-            found = await session.scalar(sa.select(Person).where(sa.or_(Person.code == person, Person.id == person)))  # type: ignore[arg-type]
-            if found is None:
-                print(f"nobody has the code or id {person!r}", file=sys.stderr)
+            people = await session.scalars(sa.select(Person).where(col(Person.deleted_at).is_(None)))
+            found = [one for one in people if said in (one.code, one.id) or (one.display_name == said and one.person_kind != "resident")]
+            if len(found) != 1:
+                print(f"{'several people have' if found else 'nobody has'} the code, id or name {said!r}", file=sys.stderr)
                 return 1
-            token = await invite(session, found, SystemClock().now())
+            token = await invite(session, found[0], SystemClock().now())
     finally:
         await database.close()
-    name = await _bot_name(settings)
-    if name:
-        print(f"https://t.me/{name}?start=link-{token}")
-    print(f"/start link-{token}")
+    for address in await links_of(settings, token):
+        print(address)
+    print(f"/start {PREFIX}{token}")
     return 0
 
 
@@ -67,14 +71,6 @@ async def load_community(settings: Settings, file: str) -> int:
         await database.close()
     print(f"{cast.community.name}: {len(cast.people)} people. Next: python -m bot link CODE for each of the staff")
     return 0
-
-
-async def _bot_name(settings: Settings) -> str:
-    if settings.TELEGRAM_BOT_TOKEN is None:
-        return ""
-    from bot.platforms.telegram import bot_name
-
-    return str(await bot_name(settings.TELEGRAM_BOT_TOKEN.get_secret_value(), settings.TELEGRAM_API_URL))
 
 
 async def examine(settings: Settings, retry: bool = False) -> int:

@@ -16,7 +16,7 @@ import structlog
 from bot.leases import Leases
 from bot.limits import Limits
 from bot.platforms.base import Blocked, ChatMoved, Media, MessageGone, NotSent, Platform, Refused, RetryAfter, SendError, Uncertain
-from models import AnonymousToken, Chat, ChatAccount, OutboxMessage
+from models import AnonymousToken, Chat, ChatAccount, ExportFile, OutboxMessage
 from models import Media as StoredMedia
 from models.database import STORAGE_ERRORS, Database, describe
 from services import identity
@@ -410,10 +410,13 @@ class Relay:
             return ()
         async with self.database.transaction() as session:
             rows = list(await session.scalars(sa.select(StoredMedia).where(StoredMedia.id.in_(screen.media)).order_by(StoredMedia.id)))  # type: ignore[attr-defined]
+            made = await session.execute(sa.select(ExportFile.media_id, ExportFile.name).where(ExportFile.media_id.in_(screen.media)))  # type: ignore[attr-defined,call-overload]
+        names = {row.media_id: row.name for row in made}
         files = []
         for row in rows:
             try:
-                files.append(Media(await asyncio.to_thread(store.read, row.sha256), row.mime, f"{row.id}.{row.mime.partition('/')[2]}"))
+                name = names.get(row.id) or f"{row.id}.{row.mime.partition('/')[2]}"
+                files.append(Media(await asyncio.to_thread(store.read, row.sha256), row.mime, name))
             except FileNotFoundError:
                 log.warning("media.missing", media=row.id)
         return tuple(files)

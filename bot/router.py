@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from magic_filter import F, MagicFilter
 
-from bot.events import Edited, Event, Joined, Left, Location, Photo, Press, Scan, Sticker, Text, Voice
+from bot.events import Document, Edited, Event, Joined, Left, Location, Photo, Press, Scan, Sticker, Text, Voice
 from services.context import Context
 from texts.actions import Action
 from texts.screen import Screen
@@ -201,6 +201,10 @@ class Router:
     def voice(self, *filters: Filter, **options: Any) -> Callable[[Handler], Handler]:
         """A recorded message."""
         return self.on(Voice, *filters, **options)
+
+    def document(self, *filters: Filter, **options: Any) -> Callable[[Handler], Handler]:
+        """A file that is no photo and no recording."""
+        return self.on(Document, *filters, **options)
 
     def location(self, *filters: Filter, **options: Any) -> Callable[[Handler], Handler]:
         """A shared location."""

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.abuse import Numbers
 
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?me|replace[-_ ]?me|place[-_ ]?holder|example|dummy|insert|todo|none|secret|password|token|test"
@@ -59,6 +62,18 @@ class Settings(BaseSettings):
     DEMO_CLOCK: AwareDatetime | None = Field(
         default=None, description="The time at which the demo starts, with its zone: 2026-11-23T09:00:00+08:00."
     )
+    WEB_CHAT: bool | None = Field(
+        default=None,
+        description="Whether real people may use the web chat, over https. Unset: yes when PUBLIC_URL is set. Never beside the demo.",
+    )
+    WEB_CHAT_LIMITS: dict[str, int] = Field(
+        default={},
+        description='The most of each against floods, such as {"reports_a_day":20}; docs/door.md has the names and defaults. 0: no limit.',
+    )
+    TRUSTED_PROXIES: str = Field(
+        default="",
+        description="The proxies whose X-Forwarded-For is believed, addresses or networks by commas: 127.0.0.1 for one on this machine.",
+    )
     ENCRYPTION_KEYS: SecretStr | None = Field(
         default=None,
         description="The keys of personal data, ID:BASE64 of 32 bytes, by commas. The first encrypts, the others "
@@ -79,6 +94,16 @@ class Settings(BaseSettings):
     def demo(self) -> bool:
         """Whether the demo community runs: as DEMO says, else as long as no platform has a token."""
         return self.TELEGRAM_BOT_TOKEN is None if self.DEMO is None else self.DEMO
+
+    @property
+    def web_chat(self) -> bool:
+        """Whether the web chat serves real people: as WEB_CHAT says, else where PUBLIC_URL is set; never beside the demo."""
+        return not self.demo and (self.PUBLIC_URL is not None if self.WEB_CHAT is None else self.WEB_CHAT)
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """The proxies whose X-Forwarded-For is believed, as addresses or networks."""
+        return [part.strip() for part in self.TRUSTED_PROXIES.split(",") if part.strip()]
 
     @property
     def encryption_keys(self) -> dict[str, bytes]:
@@ -136,6 +161,25 @@ class Settings(BaseSettings):
     def _check_hash_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             _parse_key(value.get_secret_value())
+        return value
+
+    @field_validator("TRUSTED_PROXIES")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                ipaddress.ip_network(part)
+            except ValueError:
+                raise ValueError("must be addresses or networks by commas, such as 127.0.0.1,10.0.0.0/8.") from None
+        return value
+
+    @field_validator("WEB_CHAT_LIMITS")
+    @classmethod
+    def _check_limits(cls, value: dict[str, int]) -> dict[str, int]:
+        if unknown := sorted(value.keys() - Numbers.names()):
+            raise ValueError(f"knows no {', '.join(unknown)}. There are {', '.join(sorted(Numbers.names()))}.")
+        if any(number < 0 for number in value.values()):
+            raise ValueError("must be numbers from 0 on.")
         return value
 
     @field_validator("PUBLIC_URL", "TELEGRAM_API_URL")

@@ -19,7 +19,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm.attributes import flag_modified
 
-from bot.events import Event, Moved, Photo, Press, Text, Voice
+from bot import identity_numbers
+from bot.events import Document, Event, Moved, Photo, Press, Text, Voice
 from bot.inbox import Taken
 from bot.platforms.base import NotSent, Platform, Refused
 from bot.router import KEEP, Reply, Router
@@ -38,6 +39,7 @@ ATTEMPTS = 3
 BATCH = 32
 BACKOFF = (0.0, 0.2, 1.0, 3.0)
 VOICE_BYTES = 10 * 1024 * 1024
+DOCUMENT_BYTES = 2 * 1024 * 1024
 LOOK_SECONDS = 5.0
 CLAIM_SECONDS = 0.2
 LAST_SECONDS = 10.0
@@ -166,7 +168,7 @@ class Turns:
                 continue
             if row.attempts > ATTEMPTS:
                 await self._put_aside(row, event, RuntimeError("the process died in this turn, each time"))
-            elif isinstance(event, Photo | Voice):
+            elif isinstance(event, Photo | Voice | Document):
                 task = self._fetching[row.id] = asyncio.create_task(self._with_file(row, event))
                 task.add_done_callback(lambda _, number=row.id: self._fetching.pop(number, None))  # type: ignore[misc]
             elif event is not _LATER:
@@ -230,7 +232,7 @@ class Turns:
             return _LATER
         return platform.parse(row.raw.raw if isinstance(row.raw, Taken) else unsealed(row.raw))
 
-    async def _with_file(self, row: Row, event: Photo | Voice) -> None:
+    async def _with_file(self, row: Row, event: Photo | Voice | Document) -> None:
         try:
             ready = await self._fetched(row, event)
         except Exception as error:
@@ -239,14 +241,16 @@ class Turns:
         if ready is not None:
             await self._alone(row, ready)
 
-    async def _fetched(self, row: Row, event: Photo | Voice) -> Event | None:
+    async def _fetched(self, row: Row, event: Photo | Voice | Document) -> Event | None:
         """The event with its file fetched and made safe; None when it must be tried again later."""
         try:
+            if isinstance(event, Document) and (event.chat.kind != "private" or event.file.size > DOCUMENT_BYTES):
+                return dataclasses.replace(event, problem="too_large")  # what nobody may use is not fetched
             data = await self.platforms[row.platform, row.bot].fetch(event.file)
             if isinstance(event, Photo):
                 cleaned = await asyncio.to_thread(photos.clean, data)
                 return dataclasses.replace(event, data=cleaned.data)
-            if len(data) > VOICE_BYTES:
+            if len(data) > (DOCUMENT_BYTES if isinstance(event, Document) else VOICE_BYTES):
                 return dataclasses.replace(event, problem="too_large")
             return dataclasses.replace(event, data=data)
         except photos.UnusablePhoto as error:
@@ -321,13 +325,18 @@ class Turns:
             session, now, present.actor, land, row.cause, present.chat, present.account, draft, event.message_id, event.reply_to
         )
         platform = self.platforms[row.platform, row.bot]
+        event, cut = identity_numbers.lifted(event)
         if isinstance(event, Text) and type(event) is Text:
             event = typed_press(event, present.chat.menu, present.chat.menu_message, platform.capabilities.buttons)
         step = conversation.step if conversation else ""
         if refusal is not None:
             reply: Reply | None = _answer(event, screen(refusal.key, **refusal.values), platform)
+        elif cut and identity_numbers.only_that(event, step):
+            reply = None
         else:
             reply = await self.router.dispatch(event, context, step)
+        if cut:
+            reply = await identity_numbers.told(context, reply)
         await _remember(context, conversation, reply, draft)
         self._post_reply(context, event, reply, platform, row)
         await session.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,17 +13,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from sqlmodel import col
 
 from bot.demo import Backward, RealClock
-from bot.platforms.local import BadFrame
+from bot.platforms.local_frames import BadFrame
+from bot.web_door import WEB, door_routes, media_response, page
 from models import InboxMessage, OutboxMessage
 from models.database import STORAGE_ERRORS
 from services.context import ground
-from services.media import store
 from services.workdays import local
 
 if TYPE_CHECKING:
     from bot.main import Application
 
-_WEB = Path(__file__).resolve().parent.parent / "web"
 _CSP = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -42,6 +40,8 @@ def make_web(application: Application) -> web.Application:
     for platform in application.platforms.values():
         if (routes := getattr(platform, "webhook_routes", None)) is not None:
             site.router.add_routes(routes())
+    if application.web_chat is not None:
+        door_routes(site, application.web_chat)
     if application.demo is not None:
         assert application.local is not None
         site.router.add_get("/", pages.chat)
@@ -54,7 +54,8 @@ def make_web(application: Application) -> web.Application:
         site.router.add_get("/demo/history", pages.history)
         site.router.add_get("/demo/media/{sha256:[0-9a-f]{64}}", pages.media)
         site.router.add_get("/demo/ws", pages.socket)
-        site.router.add_static("/static", _WEB / "static")
+    if application.local is not None:
+        site.router.add_static("/static", WEB / "static")
     return site
 
 
@@ -123,7 +124,7 @@ class _Pages:
         return self.application.local
 
     async def chat(self, _request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(_WEB / "templates" / "chat.html", headers={"Cache-Control": "no-cache"})
+        return web.Response(text=page("chat.html", demo=True), content_type="text/html", headers={"Cache-Control": "no-cache"})
 
     async def personas(self, _request: web.Request) -> web.Response:
         await self._chat.refresh()
@@ -183,13 +184,7 @@ class _Pages:
             raise web.HTTPNotFound(text=str(error)) from error
 
     async def media(self, request: web.Request) -> web.Response:
-        try:
-            data = store.read(request.match_info["sha256"])
-        except FileNotFoundError as error:
-            raise web.HTTPNotFound from error
-        return web.Response(
-            body=data, content_type=_mime(data), headers={"Content-Disposition": "inline", "Content-Security-Policy": "sandbox"}
-        )
+        return media_response(request.match_info["sha256"])
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         _own_origin(request)
@@ -224,20 +219,3 @@ def _moment(value: Any) -> datetime | None:
     if moment.tzinfo is None:
         raise web.HTTPBadRequest(text="now needs its zone, such as +08:00")
     return moment
-
-
-_MAGIC = {
-    b"\xff\xd8\xff": "image/jpeg",
-    b"\x89PNG": "image/png",
-    b"\x1aE\xdf\xa3": "audio/webm",
-    b"OggS": "audio/ogg",
-    b"ID3": "audio/mpeg",
-    b"RIFF": "audio/wav",
-}
-
-
-def _mime(data: bytes) -> str:
-    for magic, mime in _MAGIC.items():
-        if data.startswith(magic):
-            return mime
-    return "audio/mp4" if data[4:8] == b"ftyp" else "application/octet-stream"

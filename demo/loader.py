@@ -19,7 +19,7 @@ from sqlmodel import SQLModel
 
 from demo.history import Step, history, moment
 from demo.people import PARTY, Cast, read
-from demo.standing import post_card, set_coming_alarms
+from demo.standing import past_digests, post_application, post_card, set_coming_alarms
 from models import (
     Claim,
     ConsentRecord,
@@ -69,9 +69,14 @@ async def load(session: AsyncSession, now: datetime) -> datetime:
         loading.task(entry)
     await loading.store(session)
     context = Context(session, loading.cast.now, SCHEDULER, await ground(session), "demo")
+    session.add_all(past_digests(context))
     for task in loading.tasks:
         await post_card(context, task, loading.cast.chats[PARTY])
-    await set_coming_alarms(context, loading.problems.values(), loading.tasks)
+    applied = [enrolment for enrolment in loading.cast.applied if loading.cast.now > enrolment.applied_at]
+    private = {person.id: loading.cast.chats[f"private:{code}"] for code, person in loading.cast.people.items()}
+    for enrolment in applied:
+        await post_application(context, enrolment, private)
+    await set_coming_alarms(context, loading.problems.values(), loading.tasks, applied)
     return loading.cast.now
 
 

@@ -18,9 +18,9 @@ from models import (
     Chat,
     ChatAccount,
     Community,
+    Enrollment,
     Grid,
     PartnerUnit,
-    Enrollment,
     PartyMember,
     Person,
     Place,
@@ -28,9 +28,13 @@ from models import (
     ServiceRecord,
     keyring,
 )
-from services.workdays import ZONE
+from services.enrolments import CONFIRM_WORKDAYS
+from services.workdays import ZONE, Calendar
 
 PARTY = "party"
+# The record has no dates for these: the units reported in at the start of the year, the application came on the last workday.
+UNITS_REPORTED = datetime(2026, 1, 5, 9, tzinfo=ZONE)
+APPLIED_AT = datetime(2026, 11, 20, 16, 30, tzinfo=ZONE)
 _MEMBER_FACTS = (
     "wishes_fulfilled",
     "emergencies",
@@ -64,6 +68,7 @@ class Cast:
     leaders: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     chats: dict[str, Chat] = field(default_factory=dict)
+    applied: list[Enrollment] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         data = self._data = read("community") if self.data is None else self.data
@@ -131,6 +136,20 @@ class Cast:
                 liaison_id=self.people[entry["liaison"]].id,
             )
             self.rows.append(unit)
+            if self.now >= UNITS_REPORTED:
+                self.rows.append(
+                    Enrollment(
+                        community_id=self.community.id,
+                        kind="unit",
+                        unit_code=unit.code,
+                        applicant_id=unit.liaison_id,
+                        details={"name": unit.name, "kind": unit.kind},
+                        state="ACTIVE",
+                        source="import",
+                        applied_at=UNITS_REPORTED,
+                        confirmed_at=UNITS_REPORTED,
+                    )
+                )
 
     def _members(self) -> None:
         """The party members enrolled by now, and those who have applied."""
@@ -158,7 +177,7 @@ class Cast:
     def _enrol(self, person: Person, entry: Mapping[str, Any], enrolled: date | None) -> None:
         """The member's 双报到, and what was served in the clock's year before the program."""
         since = None if enrolled is None else datetime.combine(enrolled, time(9), ZONE)
-        applied = since or self.now
+        applied = since or min(self.now, APPLIED_AT)
         enrollment = Enrollment(
             community_id=self.community.id,
             kind="new_employment" if entry["kind"] == "new_employment" else "member",
@@ -168,9 +187,12 @@ class Cast:
             state=entry["state"],
             source="import",
             applied_at=applied,
+            confirm_due=None if since else Calendar().due(applied, CONFIRM_WORKDAYS),
             confirmed_at=since,
         )
         self.rows.append(enrollment)
+        if since is None:
+            self.applied.append(enrollment)
         if entry["services"] or entry["hours"]:
             self.rows.append(
                 ServiceRecord(person_id=person.id, year=self.now.astimezone(ZONE).year, times=entry["services"], hours=entry["hours"])

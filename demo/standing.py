@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import Chat, LocalMessage, Occurrence, OutboxMessage, Problem, Task
-from services import dispatching, problems, tasks
+from models import Chat, DigestRun, Enrollment, LocalMessage, Occurrence, OutboxMessage, Problem, Task, keyring
+from services import digests, dispatching, enrolments, ledgers, problems, tasks
 from services.alarms import set_alarm
 from services.context import Context
 from services.post import Urgency
+from services.spans import Span
+from services.workdays import ZONE, local
 from texts.render import Capabilities, Rendered, render
+from texts.screen import Screen
 from texts.work_screens import task_card
 
 PLATFORM, BOT = "local", "main"
@@ -21,23 +25,36 @@ PLATFORM, BOT = "local", "main"
 
 async def post_card(context: Context, task: Task, party: Chat) -> None:
     """The task's one card in the party group, delivered at its publishing, so that services.post.edit_card finds it."""
-    shown = render(task_card(await tasks.view(context, task)), party.language, Capabilities())
-    message = LocalMessage(chat=party.address, body=_body(shown), at=task.created_at)
+    await _deliver(context, party, task_card(await tasks.view(context, task)), tasks.card_of(task), task.created_at)
+
+
+async def post_application(context: Context, enrolment: Enrollment, chats: Mapping[str, Chat]) -> None:
+    """The application that waits, delivered to those who confirm it when it was made. `chats`: private ones by person."""
+    shown = await enrolments.application(context, enrolment)
+    for person in await enrolments.confirmers(context, enrolment):
+        await _deliver(context, chats[person.id], shown, enrolments.card(enrolment), enrolment.applied_at)
+
+
+async def _deliver(context: Context, chat: Chat, screen: Screen, card: str, at: datetime) -> None:
+    """The card stands in the chat, sent at that moment; the web chat names a private chat by its hash."""
+    shown = render(screen, chat.language, Capabilities())
+    address = keyring.hash("local", chat.address) if chat.kind == "private" else chat.address
+    message = LocalMessage(chat=address, body=_body(shown), at=at)
     context.session.add(message)
     await context.session.flush()
     posted = OutboxMessage(
-        dedupe_key=f"demo:{task.code}",
+        dedupe_key=f"demo:{card}:{chat.id}",
         cause="demo",
         platform=PLATFORM,
         bot=BOT,
-        chat_id=party.id,
-        card=tasks.card_of(task),
+        chat_id=chat.id,
+        card=card,
         urgency=Urgency.NORMAL,
-        send_after=task.created_at,
+        send_after=at,
         state="sent",
         attempts=1,
         message_id=f"m{message.id}",
-        sent_at=task.created_at,
+        sent_at=at,
     )
     context.session.add(posted)
     await context.session.flush()
@@ -52,7 +69,28 @@ def _body(shown: Rendered) -> dict[str, Any]:
     return {"text": shown.text, "buttons": buttons, "_menu": dict(shown.menu)}
 
 
-async def set_coming_alarms(context: Context, loaded: Iterable[Problem], published: Iterable[Task]) -> None:
+def past_digests(context: Context) -> list[DigestRun]:
+    """The last digest up to now, and the month's ledger where its day has come: taken as made, so that only what is new is told."""
+    today = local(context.now).date()
+    day = today if context.now >= _at(today, digests.AT) else today - timedelta(days=1)
+    day = context.calendar.previous_workday(day)
+    last = _at(day, digests.AT)
+    before = _at(context.calendar.add(day, -1), digests.AT)
+    runs = [DigestRun(kind=digests.DAILY, period_key=day.isoformat(), covers_from=before, covers_to=last)]
+    if context.now >= _at(context.calendar.next_workday(today.replace(day=1)), ledgers.MONTHLY_AT):
+        month = Span.month(today)
+        span = month.before
+        runs.append(DigestRun(kind=ledgers.MONTHLY, period_key=month.code, covers_from=span.begin, covers_to=span.end))
+    return runs
+
+
+def _at(day: date, clock: time) -> datetime:
+    return datetime.combine(day, clock, ZONE)
+
+
+async def set_coming_alarms(
+    context: Context, loaded: Iterable[Problem], published: Iterable[Task], applied: Iterable[Enrollment] = ()
+) -> None:
     """The alarms the rules would have set for these that are due after now; the earlier ones are taken as done."""
     due = context.calendar.due
     for problem in loaded:
@@ -61,6 +99,9 @@ async def set_coming_alarms(context: Context, loaded: Iterable[Problem], publish
         if problem.state == "RESOLVED" and problem.resolved_at is not None:
             await set_alarm(context, "rating_reminder", problem.id, due(problem.resolved_at, problems.REMIND_AFTER_WORKDAYS))
             await set_alarm(context, "rating_expiry", problem.id, due(problem.resolved_at, problems.EXPIRE_AFTER_WORKDAYS))
+    for enrolment in applied:
+        if enrolment.confirm_due is not None:
+            await set_alarm(context, enrolments.REMINDER, enrolment.id, enrolments.remind_at(enrolment.confirm_due))
     for task in published:
         await dispatching.set_alarms(context, task)
     await context.session.execute(sa.delete(Occurrence).where(col(Occurrence.due) <= context.now))

@@ -1,4 +1,4 @@
-"""The door: /start, one-time links, 帮助, 取消, 转人工, the language; stickers; and whatever no other conversation knows.
+"""The door: /start, 帮助, 取消, 转人工, the language; stickers; and whatever no other conversation knows.
 
 anyone: /start            bot: who I am, what I can do (buttons for the role)
 anyone: (a sentence)      bot: a report when it sounds like a problem, else three best guesses
@@ -21,12 +21,6 @@ last = Router("last")
 @router.scan(lambda event, data: event.payload == "")
 async def welcome(scan: Scan, context: Context) -> Reply:
     return Say(menu_screens.welcome(context.ground.name, *_rights(context)))
-
-
-@router.scan(lambda event, data: event.payload.startswith("link-"))
-async def bind_account(scan: Scan, context: Context) -> Reply:
-    person = await identity.redeem(context, scan.payload.removeprefix("link-"))
-    return End(screen("link.bound", name=person.display_name))
 
 
 @last.scan()
@@ -74,11 +68,6 @@ async def human(context: Context) -> Reply:
     intake.begin(context)
     intake.choose_category(context, "J09")
     return Ask(Report.what, screen("human.ask_what"))
-
-
-@router.message(Phrase("data"))
-async def point_to_data_office(message: Text, context: Context) -> Reply:
-    return Say(menu_screens.not_yet("data.how"))
 
 
 @router.message(Phrase("later"))

@@ -45,7 +45,8 @@ class Enrollment(SQLModel, table=True):
 
     A person (and a unit) has at most one that is INVITED, APPLIED or ACTIVE; earlier ones stay as history. `branch` is the name of the
     party branch that the member is put into. `source`: bot, offline or import. `confirm_due` is 2 workdays after the application.
-    `applicant_id`: who applied for a unit; `details`: what that application says (name, address, liaison, resources and needs).
+    `applicant_id`: who applied for a unit; `details`: what that application says (name, address, liaison, resources and
+    needs), or {"moved_from": the id of the enrolment at the former building}.
     """
 
     id: str = Field(default_factory=new_id, primary_key=True)

@@ -6,7 +6,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from services import checkins, claims, problems, purge, ratings, reviews, tasks, upkeep, verifying
+from services import (
+    checkins,
+    claims,
+    digests,
+    enrolments,
+    ledgers,
+    posts,
+    privacy,
+    problems,
+    purge,
+    ratings,
+    record_cards,
+    reviews,
+    tasks,
+    upkeep,
+    verifying,
+)
 from services.context import Context
 
 
@@ -37,6 +53,15 @@ _TABLE = (
     Job("end_of_task",     "",          claims.end_of_task),
     Job("check_out_rest",  "",          checkins.check_out_rest),
     Job("verify_alone",    "",          verifying.verify_alone),
+    Job("enrolment_due",   "",          enrolments.remind_due),
+    Job("end_post_term",   "",          posts.end_term),
+    Job("record_cards",    "0 15 25-31 3,6,9,12 *", record_cards.quarter_end),
+    Job("unit_record_cards", "",        record_cards.hand_out),
+    Job("deletions",       "10 3 * * *", privacy.finish_pending),
+    Job("forget_chat",     "",          privacy.forget_chat),
+    Job("daily_digest",    "30 8 * * *", digests.daily),
+    Job("grid_digest",     "30 8 * * *", digests.grids),
+    Job("monthly_ledger",  "0 9 * * *", ledgers.monthly),
 )
 # fmt: on
 

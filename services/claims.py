@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlmodel import col, select
@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from models import CheckIn, Claim, Person, Task
 from services import hours, orders, post, tasks, verifying
 from services.alarms import drop_alarms, set_alarm
-from services.context import Context, Refusal
+from services.context import Actor, Context, Refusal
 from services.identity import persons_with
 from services.moves import begin, may_claim, move, relations
 from services.tasks import HELD, TAKEN, card_of, program
@@ -53,8 +53,8 @@ async def claim(context: Context, number: str) -> Claimed:
     if mine is not None:
         key = "claim.already_waiting" if mine.state == "WAITLISTED" else "claim.already"
         raise Refusal(key, number=task.short_no, position=mine.waitlist_pos)
-    _check_time(context, task)
-    await _check_claimer(context, task)
+    check_time(context, task)
+    await check_claimer(context, task, context.actor)
     made = Claim(task_id=task.id, person_id=str(context.actor.id), claimed_at=context.now)
     if len(await tasks.claims_of(context, task, *HELD)) < task.capacity:
         await begin(context, made, "claim")
@@ -70,7 +70,7 @@ async def whisper(context: Context, screen: Screen) -> bool:
     return await post.to_person(context, context.actor.id, screen, answer=True) is not None
 
 
-async def _tell_resident(context: Context, task: Task, key: str) -> None:
+async def tell_resident(context: Context, task: Task, key: str) -> None:
     """Tell whoever ordered it how their order stands; nobody where no order stands behind the task."""
     order = await verifying.order_of(context, task)
     if order is not None:
@@ -81,7 +81,7 @@ async def _tell_resident(context: Context, task: Task, key: str) -> None:
 async def _tell_claimer(context: Context, task: Task, made: Claim) -> Claimed:
     shown = await tasks.view(context, task)
     if made.state == "ACTIVE" and shown.taken == 1:
-        await _tell_resident(context, task, "order.claimed")
+        await tell_resident(context, task, "order.claimed")
     if made.state == "ACTIVE":
         screen = claim_receipt(shown, await tasks.private_half(context, task))
     else:
@@ -97,11 +97,17 @@ async def _hold_person(context: Context) -> None:
     # One person may write from two accounts at once; holding the person makes the look for other tasks of theirs exact.
     if context.actor.id is None:
         raise Refusal("refused.permission")
-    query = select(Person.id).where(col(Person.id) == context.actor.id).with_for_update(key_share=True)
+    await hold_persons(context, [context.actor.id])
+
+
+async def hold_persons(context: Context, person_ids: list[str]) -> None:
+    """Hold these persons' rows until the commit, always in one order: before a task's row, so that nobody waits for each other."""
+    query = select(Person.id).where(col(Person.id).in_(person_ids)).order_by(col(Person.id)).with_for_update(key_share=True)
     await context.session.scalars(query)
 
 
-def _check_time(context: Context, task: Task) -> None:
+def check_time(context: Context, task: Task) -> None:
+    """Raises Refusal for a task that is called off, over, or has begun."""
     if task.state == "CANCELLED":
         raise Refusal("claim.cancelled", number=task.short_no)
     if task.state not in tasks.UNSETTLED or context.now >= task.end_at:
@@ -110,13 +116,32 @@ def _check_time(context: Context, task: Task) -> None:
         raise Refusal("claim.started", number=task.short_no)
 
 
-async def _check_claimer(context: Context, task: Task) -> None:
-    if not may_claim(context, task):
+async def check_claimer(context: Context, task: Task, claimer: Actor) -> None:
+    """Raises Refusal unless this person may claim, has the skill, and is free half an hour around the task (domain.md §5)."""
+    theirs = replace(context, actor=claimer)
+    if not may_claim(theirs, task):
         raise Refusal("claim.not_member")
-    if not context.actor.skilled(task.skill):
+    if not claimer.skilled(task.skill):
         raise Refusal("claim.skill", skill=task.skill, number=task.short_no)
-    if await tasks.busy_at(context, task):
+    if await tasks.busy_at(theirs, task):
         raise Refusal("claim.busy", number=task.short_no)
+
+
+async def has_claimed(context: Context, task: Task, claimer: Actor) -> bool:
+    """Whether this person has a live claim of the task."""
+    return await tasks.own_claim(replace(context, actor=claimer), task) is not None
+
+
+async def take_for(context: Context, task: Task, claimer: Actor) -> Claim:
+    """A place for a member of a team that the actor leads; the caller holds the task's row and has checked the member."""
+    made = Claim(task_id=task.id, person_id=str(claimer.id), claimed_at=context.now)
+    await begin(context, made, "claim")
+    return made
+
+
+async def receipt_for(context: Context, task: Task, claimer: Actor) -> Screen:
+    """What somebody with a place is told in private: everything they need to go there."""
+    return claim_receipt(await tasks.view(context, task), await tasks.private_half(replace(context, actor=claimer), task))
 
 
 async def settle(context: Context, task: Task) -> None:
@@ -244,7 +269,7 @@ async def withdraw(context: Context, number: str, reason: str, choice: str = "")
         await move(context, mine, "withdraw", note=reason, **fields)
     await settle(context, task)
     if had_place and not await tasks.claims_of(context, task, *TAKEN):
-        await _tell_resident(context, task, "order.claimer_left")
+        await tell_resident(context, task, "order.claimer_left")
     return Withdrawal(task, late, excused)
 
 

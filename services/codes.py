@@ -56,3 +56,11 @@ def tidy(code: str, prefix: str = "") -> str:
 def short(code: str) -> str:
     """The last four digits of a code of which nothing else was said (`1` is 0001); "" for anything else."""
     return f"{int(code):04d}" if _SHORT.fullmatch(code.strip()) else ""
+
+
+async def next_number(context: Context, series: str) -> int:
+    """The next number of a series of this community, from 1: posts, documents."""
+    dialect = postgresql if context.session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(Counter).values(name=f"{context.ground.community_id}:{series}", value=1)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_={"value": Counter.value + 1})
+    return int((await context.session.execute(statement.returning(Counter.value))).scalar_one())

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import ChatAccount, OutboxMessage, Person, Problem, ProblemSupporter, StateLog, keyring
-from services import dialogs, intake, moves, problems, tickets, understanding
+from services import audit, dialogs, intake, moves, problems, tickets, understanding
 from services.context import Context, Refusal
 from services.dialogs import Answer
 from services.identity import roles_of
@@ -32,6 +32,8 @@ LISTED = 10
 DRAFT = "words"
 
 Run = Callable[[Context, Problem, str, date | None], Awaitable[StateLog]]
+# What else is put back when a move of such an object is undone; the service of its life enters itself.
+AFTER_UNDO: dict[type, Callable[[Context, Any, StateLog], Awaitable[None]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ async def undo(context: Context, log_id: str = "") -> Answer:
         .values(state="cancelled")
         .execution_options(synchronize_session=False)
     )
+    if (follow := AFTER_UNDO.get(type(thing))) is not None:
+        await follow(context, thing, log)
     if isinstance(thing, Problem):
         await _unmerge(context, thing, before)
         await tickets.keep_addresses(context, thing)
@@ -274,6 +278,7 @@ async def _caller(context: Context, name: str, digits: str) -> Person:
         sa.select(Person).where(col(Person.phone_hash) == hashed, col(Person.deleted_at).is_(None)).order_by(col(Person.id)).limit(1)
     )
     if known is not None:
+        audit.looked(context, known.id, "contact", f"person:{known.id}")
         return known
     person = Person(community_id=context.ground.community_id, display_name=name, phone=digits, phone_hash=hashed)
     context.session.add(person)

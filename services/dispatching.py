@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from models import Enrollment, Order, PartyMember, Person, Problem, Task
-from services import orders, post, problems, tasks
+from services import offers, orders, post, problems, tasks
 from services.alarms import set_alarm
 from services.checkins import LAST_CHECK_OUT
 from services.claims import LAST_CALL
@@ -171,6 +171,7 @@ async def dispatch(context: Context, code: str, line: Line) -> tuple[Task, TaskV
     await begin(context, task, "publish")
     await set_alarms(context, task)
     shown = await tasks.view(context, task)
+    await offers.offer(context, task)
     await post.to_purpose(context, "party", task_card(shown), card=tasks.card_of(task))
     if isinstance(found, Order):
         values = shown.values | orders.shown(found)

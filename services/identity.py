@@ -1,18 +1,16 @@
-"""Who speaks, and where: account → person → roles, chats, and the one-time links that bind an account to a person."""
+"""Who speaks, and where: account → person → roles, chats, and the groups bound to a purpose."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Chat, ChatAccount, Enrollment, Invitation, Order, OutboxMessage, PartyMember, Person, Problem, RoleAssignment, keyring
+from models import Chat, ChatAccount, Enrollment, OutboxMessage, PartyMember, Person, RoleAssignment, keyring
 from services.context import Actor, Context, Grant, Ground, Refusal
 from texts.utterances import language_name, purpose_of
 
@@ -168,52 +166,6 @@ async def persons_with(context: Context, *roles: str, grid: str | None = None) -
         if in_term and (grid is None or role.grid_code is None or role.grid_code == grid):
             found[person.id] = person
     return list(found.values())
-
-
-INVITATION_DAYS = 7
-
-
-def _token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-async def invite(session: AsyncSession, person: Person, now: datetime) -> str:
-    """A one-time token (192 bits) for `/start`, good for 7 days, that binds the account using it to `person`."""
-    token = secrets.token_urlsafe(24)
-    session.add(Invitation(token_hash=_token_hash(token), person_id=person.id, expires_at=now + timedelta(days=INVITATION_DAYS)))
-    await session.flush()
-    return token
-
-
-async def _carry_over(context: Context, visitor_id: str, person: Person) -> None:
-    """What somebody reported before being known belongs to the person they turned out to be."""
-    visitor = await context.session.get(Person, visitor_id)
-    if visitor is None or visitor.id == person.id or visitor.code is not None:
-        return
-    await context.session.execute(sa.update(Problem).where(col(Problem.reporter_id) == visitor.id).values(reporter_id=person.id))
-    await context.session.execute(sa.update(Order).where(col(Order.resident_id) == visitor.id).values(resident_id=person.id))
-
-
-async def redeem(context: Context, token: str) -> Person:
-    """Bind the actor's account to the invitation's person; the same account may open it again. Raises Refusal, one for every reason."""
-    row = await context.session.scalar(sa.select(Invitation).where(col(Invitation.token_hash) == _token_hash(token)).with_for_update())
-    if row is None or context.account is None:
-        raise Refusal("link.invalid")
-    if row.used_at is not None and row.person_id == context.account.person_id and context.actor.person is not None:
-        return context.actor.person  # the same account opens its link again: START is easily tapped twice
-    if row.used_at is not None or row.expires_at <= context.now:
-        raise Refusal("link.invalid")
-    used = await context.session.execute(
-        sa.update(Invitation).where(col(Invitation.id) == row.id, col(Invitation.used_at).is_(None)).values(used_at=context.now)
-    )
-    person = await context.session.get(Person, row.person_id)
-    if used.rowcount != 1 or person is None:  # type: ignore[attr-defined]
-        raise Refusal("link.invalid")
-    await context.session.execute(sa.update(ChatAccount).where(col(ChatAccount.person_id) == person.id).values(preferred=False))
-    await _carry_over(context, context.account.person_id, person)
-    context.account.person_id = person.id
-    context.account.preferred = True
-    return person
 
 
 BINDERS = ("coordinator", "community_clerk", "community_secretary", "admin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
-from services import masking, media, moves, post, tickets, understanding
+from services import abuse, door, masking, media, moves, post, tickets, understanding, web_history
 from services.codes import next_code
 from services.context import Actor, Context, Refusal
 from services.geography import distance_m, grid_at, round_point
@@ -32,12 +33,16 @@ OPEN = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "SUSPENDED")
 
 
 # -- the draft ------------------------------------------------------------------------------------------------
-def begin(context: Context, *, anonymous: bool = False) -> Draft:
-    """A fresh draft, which the dialog works on from now on. An earlier unfinished one stays for 7 days."""
+def begin(context: Context, *, anonymous: bool = False, at: Place | None = None) -> Draft:
+    """A fresh draft, which the dialog works on from now on. An earlier unfinished one stays for 7 days.
+
+    `at`: the place of the door that was scanned; without it the door of the draft before is taken over while it counts.
+    """
     assert context.account is not None
-    context.draft = Draft(
-        account_id=context.account.id, kind="report", updated_at=context.now, data={"anonymous": anonymous, "text": "", "photos": 0}
-    )
+    data = {"anonymous": anonymous, "text": "", "photos": 0, "began": context.message_id, **door.carried(context.draft, context.now)}
+    context.draft = Draft(account_id=context.account.id, kind="report", updated_at=context.now, data=data)
+    if at is not None:
+        door.enter(context.draft, at, context.now)
     context.session.add(context.draft)
     return context.draft
 
@@ -72,9 +77,11 @@ def say(context: Context, text: str) -> Understanding:
 def find_place(context: Context, text: str) -> str:
     """Look for a place in what was said: "place", "ambiguous", "unknown_building" or "none"; a found one goes into the draft."""
     data = _draft(context).data
-    home = context.actor.person.building if context.actor.person else None
+    here, person = door.scanned(context), context.actor.person
+    home = here.name if here else person.building if person else None
     match = context.ground.gazetteer.find(text, home)
-    near = [place for place in match.places if context.actor.person and place.grid == context.actor.person.home_grid]
+    grid = here.grid_code if here else person.home_grid if person else None
+    near = [place for place in match.places if grid and place.grid == grid]
     if match.kind == "ambiguous" and len(near) == 1:  # the one in the grid where the person is at home
         match = dataclasses.replace(match, kind="place", places=tuple(near))
     data["detail"] = match.detail or data.get("detail", "")
@@ -83,6 +90,12 @@ def find_place(context: Context, text: str) -> str:
     if match.kind == "place":
         put_place(context, match.places[0])
     return match.kind
+
+
+def waits_for_place(context: Context) -> bool:
+    """Whether the dialog's report has words and no place yet."""
+    data = context.draft.data if context.draft is not None and context.draft.kind == "report" else {}
+    return bool(data.get("text")) and data.get("lat") is None
 
 
 def put_place(context: Context, place: NamedPlace | Place) -> None:
@@ -181,7 +194,13 @@ async def next_question(context: Context) -> str:
 
 
 def _use_home(context: Context) -> bool:
-    """Take the home when no place is named (domain.md §1, Where); never for an anonymous report, which it would point at."""
+    """Take the door that was scanned, then the home, when no place is named (domain.md §1, Where).
+
+    Never the home for an anonymous report, which it would point at; the door was shown to us on purpose.
+    """
+    if (here := door.scanned(context)) is not None:
+        put_place(context, here)
+        return True
     if _draft(context).data.get("anonymous"):
         return False
     home = context.actor.person.building if context.actor.person else None
@@ -204,20 +223,27 @@ async def near_duplicate(context: Context) -> Problem | None:
         .order_by(col(Problem.submitted_at).desc())
         .limit(200)
     )  # fmt: skip
-    for problem in rows:
-        if data.get("place_id") and problem.place_id == data["place_id"]:
-            return problem
-        if data.get("lat") is not None and problem.lat is not None and problem.lon is not None:
-            if distance_m(data["lat"], data["lon"], problem.lat, problem.lon) <= NEAR_METRES:
-                return problem
-        if (
-            data.get("grid")
-            and problem.grid_code == data["grid"]
-            and data.get("text")
-            and understanding.same_matter(data["text"], problem.text)
-        ):
-            return problem
-    return None
+    return next((problem for problem in rows if _looks_the_same(data, problem)), None)
+
+
+def _looks_the_same(data: Mapping[str, Any], problem: Problem) -> bool:
+    """Whether an open problem of the draft's category is near it and, by what was written, may be the same one.
+
+    At one place or within 50 m only a clearly different thing or cause makes two; elsewhere in the grid the words decide, and
+    where both points are known to be apart they must be alike by half.
+    """
+    said, known = data.get("text") or "", problem.text or ""
+    apart = data.get("lat") is not None and problem.lat is not None and problem.lon is not None
+    near = bool(data.get("place_id")) and problem.place_id == data["place_id"]
+    if apart and not near:
+        near = distance_m(data["lat"], data["lon"], problem.lat or 0.0, problem.lon or 0.0) <= NEAR_METRES
+    if near:
+        return not said or not known or understanding.same_matter(said, known, True, problem.category)
+    if not said or not data.get("grid") or problem.grid_code != data["grid"]:
+        return False
+    if apart and understanding.similarity(said, known) < understanding.DUPLICATE:
+        return False
+    return understanding.same_matter(said, known, category=problem.category)
 
 
 # -- from the draft to the problem ----------------------------------------------------------------------------
@@ -233,8 +259,12 @@ async def submit(context: Context, draft_id: str, anonymous: bool = False) -> tu
     data = draft.data
     if not data.get("category") or not (data.get("text") or data.get("voice")):
         raise Refusal("report.unfinished")
+    if not data.get("urgent"):
+        abuse.report(context)
     anonymous = anonymous or bool(data.get("anonymous"))
     token = await _seal(context) if anonymous else None
+    if token is not None:
+        await web_history.forget_draft(context, draft)
     place = context.ground.places.get(data.get("place_id") or "")
     problem = await create(
         context, category=data["category"], text=data.get("text", ""), place=place, detail=data.get("detail", ""),

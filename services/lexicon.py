@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from services.needed_characters import Characters, needed_characters
+
 CLASSES = ("P1", "P2", "P3", "P4", "P5")
 _SECTIONS = (
     "categories",
@@ -86,7 +88,9 @@ class Lexicon:
     """The data of texts/understanding.toml, checked and compiled.
 
     companions: by group, the categories to offer beside a guess of that group when nothing else fits. facets: by
-    the kind of thing, the things that tell one matter from another. bystanders: the parts of dangers never denied.
+    the kind of thing, the things that tell one matter from another; matters: by category, its facets. bystanders: the
+    parts of dangers never denied. by_character: the concepts and dangers that
+    a text with this character may say; always: those that any may.
     """
 
     categories: Mapping[str, Category]
@@ -105,6 +109,14 @@ class Lexicon:
     for_other: re.Pattern[str]
     filler: re.Pattern[str]
     facets: Mapping[str, tuple[re.Pattern[str], ...]]
+    matters: Mapping[str, tuple[str, ...]]
+    by_character: Mapping[str, frozenset[str]]
+    always: frozenset[str]
+
+    def sayable(self, folded: str) -> frozenset[str]:
+        """Return the concepts and dangers that can be said with the characters of a text at all: the others need no search."""
+        found = (self.by_character[character] for character in set(folded) if character in self.by_character)
+        return self.always.union(*found)
 
 
 @cache
@@ -133,6 +145,8 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
     words = data["concepts"] | data["dangers"]
     parts = concepts | {name: _compile(f"danger {name}", value, words) for name, value in data["dangers"].items()}
     spelling = _slips(data["homophones"]) | data["spelling"]
+    likeness = data["likeness"]
+    needed = needed_characters(parts)
     return Lexicon(
         categories=MappingProxyType(known),
         simplified=str.maketrans(folding["traditional"], folding["simplified"]),
@@ -148,9 +162,18 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
         guards={name: _compile(f"urgent_guards {name}", value) for name, value in data["urgent_guards"].items()},
         chatter={name: _compile(f"chatter {name}", value) for name, value in data["chatter"].items()},
         for_other=_compile("for_other", data["for_other"]["pattern"]),
-        filler=_compile("likeness", data["likeness"]["filler"]),
-        facets={name: tuple(_compile(f"facet {name}", thing) for thing in things) for name, things in data["likeness"]["facets"].items()},
+        filler=_compile("likeness", likeness["filler"]),
+        facets={name: tuple(_compile(f"facet {name}", thing) for thing in things) for name, things in likeness["facets"].items()},
+        matters={code: _facets(code, names, known, likeness["facets"]) for code, names in likeness["categories"].items()},
+        by_character=_by_character(needed),
+        always=frozenset(name for name, characters in needed.items() if not characters),
     )
+
+
+def _by_character(needed: Mapping[str, Characters]) -> dict[str, frozenset[str]]:
+    """Return for each character what needs it, or one like it, to be said."""
+    every = frozenset().union(*needed.values())
+    return {character: frozenset(name for name, characters in needed.items() if character in characters) for character in every}
 
 
 def _slips(data: Mapping[str, Any]) -> dict[str, str]:
@@ -186,6 +209,16 @@ def _companions(code: str, codes: list[str], known: Mapping[str, Category]) -> t
         if each not in known:
             raise LexiconError(f"companions of {code}: unknown category {each}")
     return tuple(codes)
+
+
+def _facets(code: str, names: list[str], known: Mapping[str, Category], facets: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the facets of one category."""
+    if code not in known:
+        raise LexiconError(f"facets of the unknown category {code}")
+    for name in names:
+        if name not in facets:
+            raise LexiconError(f"facets of {code}: unknown facet {name!r}")
+    return tuple(names)
 
 
 def _rule(code: str, line: str, known: Mapping[str, Category], concepts: Mapping[str, re.Pattern[str]]) -> Rule:

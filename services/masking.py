@@ -290,6 +290,71 @@ def holds_identity_number(text: str) -> bool:
     return any(_is_identity_number(written) for written in _identity_candidates(_fold(text)))
 
 
+CUT = "▇"
+_SHORTEST_CARD = 15
+_CUT_RUN = re.compile(CUT + "{15,}")
+_CARD_18 = _compile(r"(?=(?<!\d)([1-9](?:<gaps>\d){16}<gaps>[\dX](?!\d)))")
+_CARD_15 = _compile(r"(?=(?<!\d)([1-9](?:<gaps>\d){14}(?!\d)))")
+
+
+def cut_identity_numbers(text: str) -> str:
+    """Return the text with every identity number blotted out, sign by sign, so that positions in it stay what they were.
+
+    Blotted: 18 signs that hold a possible birthday where one stands (a mistyped check digit is no less private), 15 digits of the old form.
+    Written in groups, the groups or the check digit must say that it is one number: codes, telephones and lists of numbers stay.
+    """
+    if len(text) < _SHORTEST_CARD:
+        return text
+    folded = _fold(text)
+    codes, taken = _marked(folded, _CODE), bytearray(len(folded))
+    for pattern in (_CARD_18, _CARD_15):
+        for found in pattern.finditer(folded):
+            start, end = found.span(1)
+            if not any(codes[start:end]) and not any(taken[start:end]) and _is_identity_card(found):
+                taken[start:end] = b"\1" * (end - start)
+    blotted = (CUT * (len(sign.encode("utf-16-le")) // 2) if taken[at] else sign for at, sign in enumerate(text))
+    return "".join(blotted) if any(taken) else text
+
+
+def without_cuts(text: str) -> tuple[str, bool]:
+    """Return the text without what `cut_identity_numbers` blotted out, and whether there was any."""
+    rest = _CUT_RUN.sub(" ", text)
+    return (rest.strip(), True) if rest != text else (text, False)
+
+
+def _is_identity_card(found: re.Match[str]) -> bool:
+    written = found[1].replace(_INVISIBLE, "")
+    number = _digits(written)
+    birthday = number[6:14] if len(number) == 18 else "19" + number[6:12]
+    if not _FIRST_PROVINCE <= int(number[:2]) <= _LAST_PROVINCE or not _is_birthday(birthday):
+        return False
+    groups = [len(_digits(group)) for group in re.split(r"[^\dX]+", written) if group]
+    if len(groups) == 1 or (len(number) == 18 and _is_identity_number(written)):
+        return True
+    if len(number) == 15:
+        return groups == [6, 6, 3]
+    ends = {sum(groups[: count + 1]) for count in range(len(groups))}
+    alike = len(set(groups[:-1])) == 1 and groups[-1] <= groups[0] <= 6
+    return {6, 14} <= ends or alike
+
+
+# Strings under these names are the machine's own: addresses of chats and files, button data. Whatever else is a person's word.
+_MACHINE = re.compile(r"id|.*_id|chat_instance|data|file|action|message|reply_to|album|kind|type", re.ASCII)
+
+
+def cut_from_update(raw: Any) -> Any:
+    """Return a platform's update with the identity numbers blotted out of everything a person may have written in it."""
+    if isinstance(raw, str):
+        return cut_identity_numbers(raw)
+    if isinstance(raw, dict):
+        return {name: value if _is_machines(name, value) else cut_from_update(value) for name, value in raw.items()}
+    return [cut_from_update(value) for value in raw] if isinstance(raw, list | tuple) else raw
+
+
+def _is_machines(name: object, value: object) -> bool:
+    return isinstance(value, str) and _MACHINE.fullmatch(str(name)) is not None
+
+
 def _identity_candidates(folded: str) -> Iterator[str]:
     for pattern in (_IDENTITY_18, _IDENTITY_15):
         for found in pattern.finditer(folded):

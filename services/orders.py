@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from models import Draft, Order, Person, Task
-from services import drafts, intake, post, tasks
+from services import audit, drafts, intake, post, tasks
 from services.codes import next_code, tidy
 from services.context import Context, Refusal
 from services.hours import pattern, words
@@ -169,6 +169,7 @@ async def announce(context: Context, order: Order, note: Key | None = None) -> N
     whole = _own(order) | {"from": caller(resident), "note": note}
     for person in await persons_with(context, "coordinator", "community_clerk"):
         await post.to_person(context, person.id, order_card(order.id, order.code, whole, in_group=False), subject=f"order:{order.id}")
+        audit.looked(context, order.resident_id, "contact", f"order:{order.id}", viewer=person.id)
     await post.to_purpose(context, "coordinators", order_card(order.id, order.code, public, in_group=True), card=f"order:{order.id}")
 
 
@@ -285,6 +286,8 @@ async def _sheet(context: Context, order: Order, related: frozenset[str]) -> Scr
     if "resident" in related and await allowed(context, order, "withdraw"):
         buttons.append(Button("order.button.withdraw", Do.withdraw_order(order.id)))
     resident = await context.session.get(Person, order.resident_id) if "coordinator" in related else None
+    if resident is not None:
+        audit.looked(context, resident.id, "contact", f"order:{order.id}")
     values = _own(order) | {
         "state": Key(f"state.order.{order.state}"), "plan": await _plan(context, order), "from": caller(resident), "reason": order.reason,
     }  # fmt: skip

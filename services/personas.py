@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -30,12 +31,14 @@ OFFICE = frozenset({"community_secretary", "coordinator", "community_clerk"})
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Somebody of the demo: `id` is the person's code; `chats` as the protocol names them, "private" first."""
+    """Somebody on the web chat: `id` is the person's code in the demo, a device's hash elsewhere; `chats` as the protocol names them,
+    "private" first; `language` as the browser says it, "" for unknown."""
 
     id: str
     name: str
     roles: list[str]
     chats: list[str]
+    language: str = ""
 
 
 async def personas(session: AsyncSession) -> list[Persona]:
@@ -59,6 +62,20 @@ async def personas(session: AsyncSession) -> list[Persona]:
         )
         for person in sorted(people, key=lambda person: (_rank(person.person_kind, KIND_ORDER), person.code or ""))
     ]
+
+
+async def chats_of(session: AsyncSession, person_ids: Iterable[str], now: datetime) -> dict[str, list[str]]:
+    """The chats that each of these persons may see at this moment, by the same rules; a person who was deleted has none."""
+    wanted = set(person_ids)
+    here = select(Person).where(col(Person.id).in_(wanted), col(Person.deleted_at).is_(None))
+    people = (await session.scalars(here)).all()
+    granted: dict[str, list[RoleAssignment]] = {}
+    for role in await session.scalars(select(RoleAssignment).where(col(RoleAssignment.person_id).in_(wanted))):
+        if (role.valid_from is None or role.valid_from <= now) and (role.valid_to is None or now < role.valid_to):
+            granted.setdefault(role.person_id, []).append(role)
+    active = select(Enrollment).where(col(Enrollment.person_id).in_(wanted), col(Enrollment.state) == "ACTIVE")
+    members = {member.person_id: member for member in await session.scalars(active)}
+    return {person.id: _chats(person, granted.get(person.id, ()), members.get(person.id)) for person in people}
 
 
 def _rank(name: str, order: tuple[str, ...]) -> int:

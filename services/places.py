@@ -117,13 +117,13 @@ def parts(text: str) -> tuple[frozenset[str], ...]:
 def spots(text: str) -> tuple[frozenset[str], ...]:
     """Return what pins a report down within an estate: buildings, units, doors, floors and numbered things, as said.
 
-    The top floor is any floor from the third up; a roof is none of them.
+    The top floor is any floor from the third up, and people say it for the roof too; the roof itself is no floor.
     """
     folded = _lower(plain(text))
     words = _WORDS["parts"]
     floors = {_number(said) or said for said in re.findall(words["floor"], folded)}
     if re.search(words["top_floor"], folded):
-        floors |= {str(floor) for floor in range(_LOWEST_TOP, _HIGHEST_TOP)}
+        floors |= {_ROOF, *(str(floor) for floor in range(_LOWEST_TOP, _HIGHEST_TOP))}
     if re.search(words["roof"], folded):
         floors.add(_ROOF)
     numbered = frozenset(_number(said) or said for said in re.findall(words["numbered"], folded))
@@ -352,13 +352,15 @@ def _lower(text: str) -> str:
 
 
 def _number(said: str) -> str | None:
-    """Return a building's number as digits or a capital letter; None for what is no number (a lone zero, 十十)."""
+    """Return a building's number as digits or a capital letter; None for what is no number (a lone zero, 十十, 西)."""
     if said.isdigit():
         return str(int(said)) if int(said) else None
     if said.isascii():
         return said.upper()
     tens, found, ones = said.partition(_TEN)
     if not found:
+        if not all(character in _DIGITS for character in said):
+            return None
         value = 0
         for character in said:
             value = value * 10 + _DIGITS[character]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -30,13 +31,14 @@ async def to_person(
 ) -> OutboxMessage | None:  # fmt: skip
     """A private message to a person through the account last written from; None when the person has none that is not blocked.
 
+    Who took the consent back (consent_version below 0) gets answers only (domain.md §10 privacy).
     Held until 08:00 in quiet hours unless it is `urgent`, an `answer`, or goes to the one who acts (domain.md §1, §5).
     """
     if person_id is None:
         return None
     chosen = (
         await context.session.execute(
-            sa.select(Chat, col(Person.language))
+            sa.select(Chat, col(Person.language), col(Person.consent_version))
             .join(ChatAccount, col(ChatAccount.private_chat_id) == Chat.id)
             .join(Person, col(Person.id) == ChatAccount.person_id)
             .where(col(ChatAccount.person_id) == person_id, col(ChatAccount.blocked).is_(False))
@@ -46,8 +48,10 @@ async def to_person(
     ).first()
     if chosen is None:
         return None
-    chat, language = chosen
+    chat, language, consent = chosen
     own = answer or person_id == context.actor.id
+    if consent < 0 and not own:
+        return None
     return _post(context, chat, screen, language, subject, card, key, urgent, own)
 
 
@@ -81,19 +85,21 @@ async def to_token(
     return row
 
 
-async def edit_card(context: Context, card: str, screen: Screen, *, besides: str | None = None) -> int:
+async def edit_card(
+    context: Context, card: str, screen: Screen, *, besides: str | None = None, only: Collection[str] | None = None
+) -> int:  # fmt: skip
     """Make every living message of `card` read so (edited in place, the last state wins); how many chats have it.
 
     Where the card still waits to be sent (quiet hours), the waiting message itself is changed.
 
-    `besides`: the id of a chat to leave out.
+    `besides`: the id of a chat to leave out. `only`: the ids of the chats to change, all of them when None.
     """
     here = col(OutboxMessage.chat_id)
     posted = (col(OutboxMessage.card) == card, col(OutboxMessage.kind) == "send")
     alive = col(OutboxMessage.state).not_in(("dead", "cancelled"))
     chats = (await context.session.scalars(sa.select(Chat).where(col(Chat.id).in_(sa.select(here).where(*posted, alive))))).all()
     for chat in chats:
-        if chat.id == besides:
+        if chat.id == besides or (only is not None and chat.id not in only):
             continue
         pending = sa.select(OutboxMessage).where(here == chat.id, *posted, col(OutboxMessage.state) == "pending")
         waiting = await context.session.scalar(pending.limit(1))
@@ -103,6 +109,29 @@ async def edit_card(context: Context, card: str, screen: Screen, *, besides: str
         row = _post(context, chat, screen, chat.language, "", card, "", False, True)
         row.kind, row.urgency = "edit", Urgency.NORMAL
     return len(chats)
+
+
+async def retire_card(context: Context, card: str, screen: Screen | None, *, only: Collection[str] | None = None) -> int:
+    """End the life of `card` in these chats (all when None): what waits is not sent, what stands there reads `screen` and changes no more.
+
+    With None for `screen` what stands there stays as it is. How many messages were ended.
+    """
+    alive = col(OutboxMessage.state).not_in(("dead", "cancelled", "superseded"))
+    rows = await context.session.scalars(sa.select(OutboxMessage).where(col(OutboxMessage.card) == card, alive))
+    ended = 0
+    for row in rows.all():
+        if row.chat_id is None or (only is not None and row.chat_id not in only):
+            continue
+        if row.state == "pending":
+            row.state, row.body = "cancelled", None
+        elif row.kind == "send" and row.message_id and screen is not None:
+            chat = await context.session.get(Chat, row.chat_id)
+            if chat is not None:
+                edit = _post(context, chat, screen, row.language, "", "", "", False, True)
+                edit.kind, edit.message_id, edit.urgency = "edit", row.message_id, Urgency.NORMAL
+        row.card = ""
+        ended += 1
+    return ended
 
 
 def _post(

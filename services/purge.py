@@ -1,4 +1,5 @@
-"""What must not be kept: drafts after 7 days, exact coordinates after 30, anonymous return addresses 30 days after closing."""
+"""What must not be kept: drafts after 7 days, exact coordinates after 30, anonymous return addresses 30 days after closing,
+documents made for somebody after 7."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, CheckIn, Conversation, Draft, Media
+from services import documents, web_history
 from services.context import Context
 
 DRAFT_DAYS, COORDS_DAYS = 7, 30
@@ -27,9 +29,11 @@ async def nightly(context: Context, _subject: str) -> str:
         .where(col(CheckIn.coords).is_not(None), col(CheckIn.at) < context.now - timedelta(days=COORDS_DAYS))
         .values(coords=None)
     )
+    await web_history.forget_answers(context)
     tokens = await session.execute(
         sa.update(AnonymousToken)
         .where(col(AnonymousToken.purge_at) <= context.now, col(AnonymousToken.return_address).is_not(None))
         .values(return_address=None, chat_hash="")
     )
-    return f"drafts={len(drafts)} coords={coords.rowcount} addresses={tokens.rowcount}"  # type: ignore[attr-defined]
+    exports = await documents.forget_expired(context)
+    return f"drafts={len(drafts)} coords={coords.rowcount} addresses={tokens.rowcount} exports={exports}"  # type: ignore[attr-defined]

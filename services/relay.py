@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, Chat, OutboxMessage, Problem, ProblemMessage, keyring
-from services import dialogs, media, moves, tickets, understanding
+from services import audit, dialogs, media, moves, tickets, understanding
 from services.context import Context, Refusal
 from services.dialogs import Answer
 from texts.screen import Key, Screen, Value, screen
@@ -162,6 +162,8 @@ async def _to_handlers(context: Context, problem: Problem, text: str, pictures: 
     _keep(context, problem, "in", text, None if problem.anonymous else context.actor.id)
     for person_id in await tickets.handlers(context, problem):
         shown = to_street if await tickets.view_of(context, person_id) == tickets.STREET else said
+        if not problem.anonymous:
+            audit.looked(context, problem.reporter_id, "name", tickets.subject(problem), viewer=person_id)
         await tickets.tell(context, problem, [person_id], shown, urgent=problem.sla == "P1")
     return screen("relay.sent_to_handler", code=problem.code)
 

@@ -11,10 +11,11 @@ from sqlmodel import col, select
 
 from models import Claim, Order, Person, Problem, Task
 from models.lifecycle import CLAIM, TASK
-from services import post
+from services import audit, post
 from services.context import SCHEDULER, Context, Refusal
 from services.hours import collide
 from services.moves import allowed, may_claim, move, relations
+from services.team_rolls import led
 from texts.actions import Do
 from texts.screen import Button, Key, Screen
 from texts.work_screens import PrivateHalf, TaskView, task_card, task_sheet
@@ -175,8 +176,11 @@ async def private_half(context: Context, task: Task) -> PrivateHalf:
     text = ""
     if task.source == "order" and task.source_id and (order := await context.session.get(Order, task.source_id)):
         text = order.text
+        audit.looked(context, order.resident_id, "contact", card_of(task))
     elif task.source == "problem" and task.source_id and (problem := await context.session.get(Problem, task.source_id)):
         text = problem.text_public
+        if task.contact or task.place_private:
+            audit.looked(context, problem.reporter_id, "contact", card_of(task))
     if not in_charge:
         return PrivateHalf(task.contact, task.place_private, text)
     claims = await claims_of(context, task, *CLAIM.open, "VERIFIED")
@@ -194,6 +198,8 @@ async def sheet(context: Context, number: str) -> Screen:
     welcome = may_claim(context, task) and context.actor.skilled(task.skill)
     if not mine and welcome and shown.phase in ("open", "full"):
         buttons.append(Button("task.button.claim" if shown.phase == "open" else "task.button.wait", Do.claim(task.id)))
+    for team in await led(context) if shown.phase == "open" else ():
+        buttons.append(Button(Key("team.button.lead", {"team": team.name}), Do.team_claim_ask(task.id, team.id)))
     if mine and state == "OFFERED":
         buttons += [
             Button("claim.button.accept", Do.accept_offer(mine.id)),

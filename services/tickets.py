@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import AnonymousToken, OutboxMessage, Person, Problem, ProblemMessage, ProblemSupporter
+from models import AnonymousToken, ChatAccount, OutboxMessage, Person, Problem, ProblemMessage, ProblemSupporter
 from models.lifecycle import PROBLEM
-from services import masking, media, moves, post
+from services import audit, masking, media, moves, on_call, post
 from services.context import Actor, Context
 from services.geography import distance_m
 from services.identity import persons_with, roles_of
@@ -23,12 +23,14 @@ COORDINATORS = ("coordinator",)
 STAFF_ROLES = ("grid_leader", "coordinator", "community_clerk", "community_secretary")
 
 # Who looks at a ticket: the end of the card's name, and what the viewer is to the problem (models/lifecycle.py).
-LEADER, COORDINATOR, STREET = "", ":c", ":s"
+LEADER, COORDINATOR, STREET, DUTY = "", ":c", ":s", ":d"
 _VIEWS: dict[str, frozenset[str]] = {
     LEADER: frozenset({"grid_leader"}),
     COORDINATOR: frozenset({"grid_leader", "coordinator"}),
     STREET: frozenset(),
+    DUTY: frozenset(),  # whoever is on duty telephones and fetches help; the moves are the owners' (domain.md §4, §7)
 }
+_FROM_LITTLE_TO_MUCH = (STREET, DUTY, LEADER, COORDINATOR)
 
 
 def subject(problem: Problem) -> str:
@@ -37,7 +39,7 @@ def subject(problem: Problem) -> str:
 
 
 def card(problem: Problem, view: str = LEADER) -> str:
-    """The name of the ticket's living message: leaders', coordinators' (":c") or the street's (":s")."""
+    """The name of the ticket's living message: leaders', coordinators' (":c"), the street's (":s") or duty's (":d")."""
     return f"ticket:{problem.id}{view}"
 
 
@@ -144,15 +146,45 @@ async def show(context: Context, problem: Problem) -> tuple[Screen, str]:
     """The ticket for the one who acts, and its card's name. The caller has checked that they may see it."""
     relations = await moves.relations(context, problem)
     view = COORDINATOR if "coordinator" in relations else LEADER
+    _seen(context, problem, view, context.actor.id)
     return await ticket(context, problem, view), card(problem, view)
 
 
 async def refresh(context: Context, problem: Problem) -> None:
     """Make every ticket of the problem, wherever it stands, read as the problem now is."""
     for view in _VIEWS:
-        held = await context.session.scalar(sa.select(col(OutboxMessage.id)).where(col(OutboxMessage.card) == card(problem, view)).limit(1))
-        if held is not None:
-            await post.edit_card(context, card(problem, view), await ticket(context, problem, view))
+        holders = await _holders(context, card(problem, view))
+        if not holders:
+            continue
+        entitled = {chat for chat, person_id in holders.items() if await _may_see(context, problem, view, person_id)}
+        if entitled:
+            await post.edit_card(context, card(problem, view), await ticket(context, problem, view), only=entitled)
+        for chat in entitled:
+            _seen(context, problem, view, holders[chat])
+        if lost := holders.keys() - entitled:
+            await post.retire_card(context, card(problem, view), Screen("ticket.left", {"code": problem.code}), only=lost)
+
+
+def _seen(context: Context, problem: Problem, view: str, person_id: str | None) -> None:
+    """Write down that this person is shown the reporter and how to reach them (domain.md §4, see reporter contact)."""
+    if view != STREET and not problem.anonymous:
+        audit.looked(context, problem.reporter_id, "contact", subject(problem), viewer=person_id)
+
+
+async def _holders(context: Context, card_name: str) -> dict[str, str]:
+    """Who holds a living message: the person by chat, "" where nobody is behind the chat any more."""
+    rows = await context.session.execute(
+        sa.select(col(OutboxMessage.chat_id), col(ChatAccount.person_id))
+        .outerjoin(ChatAccount, col(ChatAccount.private_chat_id) == col(OutboxMessage.chat_id))
+        .where(col(OutboxMessage.card) == card_name, col(OutboxMessage.state).not_in(("dead", "cancelled")))
+    )
+    return {chat_id: person_id or "" for chat_id, person_id in rows if chat_id is not None}
+
+
+async def _may_see(context: Context, problem: Problem, view: str, person_id: str) -> bool:
+    """Whether the holder of a ticket of this kind is still entitled to it: roles end, and grids change."""
+    now = await _standing(context, person_id, problem) if person_id else None
+    return now is not None and _FROM_LITTLE_TO_MUCH.index(now) >= _FROM_LITTLE_TO_MUCH.index(view)
 
 
 # -- who they are ---------------------------------------------------------------------------------------------------
@@ -186,24 +218,36 @@ async def announce(context: Context, problem: Problem) -> None:
     urgent = problem.sla == "P1"
     receivers = await owners(context, problem)
     if urgent:
-        receivers = [*receivers, *await coordinators(context), *await persons_with(context, "duty")]
+        receivers = [*receivers, *await coordinators(context), *await on_call.on_call(context)]
     await give_ticket(context, problem, [person.id for person in receivers], urgent=urgent)
 
 
 async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[str], *, urgent: bool = False) -> None:
     """Post the ticket to each of these persons once, as their roles let them see it."""
     for person_id in dict.fromkeys(person_ids):
-        view = await view_of(context, person_id)
+        view = await view_of(context, person_id, problem)
         shown = await ticket(context, problem, view)
-        await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent)
+        if await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent) is not None:
+            _seen(context, problem, view, person_id)
 
 
-async def view_of(context: Context, person_id: str) -> str:
-    """Which kind of viewer a person is: LEADER, COORDINATOR or STREET."""
-    roles = {grant.role for grant in await roles_of(context.session, person_id, context.now)}
+async def view_of(context: Context, person_id: str, problem: Problem | None = None) -> str:
+    """Which kind of viewer a person is: LEADER (with `problem`: of its grid), COORDINATOR, DUTY or STREET."""
+    standing = await _standing(context, person_id, problem)
+    return STREET if standing is None else standing
+
+
+async def _standing(context: Context, person_id: str, problem: Problem | None) -> str | None:
+    """The kind of viewer that the person's roles of today make, None for no kind."""
+    grants = await roles_of(context.session, person_id, context.now)
+    roles = {grant.role for grant in grants}
     if roles & {"coordinator", "community_clerk", "community_secretary"}:
         return COORDINATOR
-    return LEADER if roles & {"grid_leader", "duty"} else STREET
+    if any(grant.role == "grid_leader" and (problem is None or grant.grid in (None, problem.grid_code)) for grant in grants):
+        return LEADER
+    if "duty" in roles or await on_call.lately_on_duty(context, person_id):
+        return DUTY
+    return STREET if "street_organizer" in roles else None
 
 
 async def tell_handlers(context: Context, problem: Problem, shown: Screen, *, urgent: bool = False, besides: Iterable[str] = ()) -> None:
@@ -260,6 +304,8 @@ async def add_words(context: Context, problem: Problem, text: str, pictures: tup
     writer = person.display_name if person else ""
     values: dict[str, Value] = {"code": problem.code, "category": category(problem), "text": text, "writer": writer}
     told = Screen("supporter.told_handler", values, ((Button("button.show", Do.show(problem.id)),),), pictures)
+    for handler in await handlers(context, problem):
+        audit.looked(context, context.actor.id, "name", subject(problem), viewer=handler)
     await tell_handlers(context, problem, told, urgent=problem.sla == "P1")
 
 

@@ -10,13 +10,16 @@ tell it. Nothing here reads a database or a clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Literal
 
 from services import places
-from services.lexicon import Alarm, Category, Lexicon, LexiconError, Sign, lexicon, read_lexicon
+from services.dangers import Dangers, Span, gap, spans_of
+from services.examples import Example, Examples, Shares, read_examples
+from services.lexicon import Category, Lexicon, LexiconError, lexicon, read_lexicon
 
 __all__ = [
     "CONFIDENT",
@@ -26,6 +29,7 @@ __all__ = [
     "LexiconError",
     "Understanding",
     "categories",
+    "counted",
     "normalise",
     "read_lexicon",
     "same_matter",
@@ -36,7 +40,8 @@ __all__ = [
 
 CONFIDENT = 0.6
 DUPLICATE = 0.5
-_ALIKE_THING = 0.2
+_ALIKE_THING = 0.05
+_ALIKE_PLACE = 0.2
 _SIDES = 2
 
 _MOST_GUESSES = 3
@@ -45,6 +50,12 @@ _PROBLEM = 0.4
 _SURE_PROBLEM = 0.8
 _URGENT_WEIGHT = 0.9
 _FEARED_WEIGHT = 0.4
+_EXAMPLES_WEIGHT = 0.9
+_CHATTER = 0.4
+_LIKE = 0.95
+_UNLIKE = 0.03
+_ORDINARY = 0.6
+_MOST_SAID = 40
 _HINT = 0.2
 _COMPANION = 0.1
 _OTHER = "J09"
@@ -52,12 +63,8 @@ _NEAR = 10
 _FAR_SHARE = 0.75
 _RIVAL_FROM = 0.6
 _LATE = 0.1
-_WINDOW = 20
-_CLAUSE_END = re.compile(r"[,。!?;、\n]")
 _CHINESE_START = re.compile(r"[\u3400-\u9fff]")
 _CHINESE_END = re.compile(r"[\u3400-\u9fff]$")
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -93,23 +100,38 @@ class Understanding:
         return self.best is not None and self.best.confidence >= CONFIDENT
 
 
-def understand(text: str) -> Understanding:
-    """Return what the sentence is about; the same answer for the same text, whatever its spelling and spacing."""
+def understand(text: str, examples: Examples | None = None) -> Understanding:
+    """Return what the sentence is about; the same answer for the same text, whatever its spelling and spacing.
+
+    `examples`: others than those of texts/understanding_examples.toml, to measure with.
+    """
     words = lexicon()
     folded = _fold(text, words)
     scores = _scores(folded, words)
-    alarm, feared = _Dangers(folded, words).find()
+    shares = (examples or _known_examples()).shares(places.without_places(folded))
+    alarm, feared = _alarm(folded, scores, shares, words)
     for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT if feared != _OTHER else _HINT)):
         if category is not None:
-            scores[category] = 1 - (1 - scores.get(category, 0.0)) * (1 - weight)
+            scores[category] = _either(scores.get(category, 0.0), weight)
+    told = max(scores.values(), default=0.0)
+    taught = shares.of if shares else {}
+    for category in taught.keys() & words.categories.keys():
+        scores[category] = _either(scores.get(category, 0.0), _EXAMPLES_WEIGHT * taught[category])
     guesses = _with_hints(folded, _guesses(scores), words)
-    kind = _kind(folded, guesses, alarm is not None, words)
+    kind = _kind(folded, guesses, told, alarm is not None, words)
+    if kind == "unclear" and taught.get("chatter", 0.0) >= _CHATTER:
+        kind = "chatter"
     return Understanding(
         kind=kind,
         guesses=_with_companions(guesses, alarm is not None, words) if kind == "problem" else (),
         urgent=alarm[1] if alarm else None,
         for_other=words.for_other.search(folded) is not None,
     )
+
+
+def counted(sentences: Iterable[Example]) -> Examples:
+    """Return the examples counted as `understand` asks them: (category, whether it is urgent, sentence as it was written)."""
+    return Examples((category, urgent, places.without_places(_fold(text, lexicon()))) for category, urgent, text in sentences)
 
 
 def normalise(text: str) -> str:
@@ -122,13 +144,13 @@ def similarity(first: str, second: str) -> float:
     return _dice(_fold(first, lexicon()), _fold(second, lexicon()))
 
 
-def same_matter(first: str, second: str, same_place: bool = False) -> bool:
+def same_matter(first: str, second: str, same_place: bool = False, category: str | None = None) -> bool:
     """Tell whether two reports of one category and one grid look like the same matter (domain.md §1, near-duplicate).
 
     Different buildings, units, doors, floors, numbered things or sides are different matters, and so are different
-    things of one kind (a swing, a slide). Otherwise the texts, without places and filler words, must be alike by half of
-    their pairs of characters; by less where both name the same thing. About one place (`same_place`) it is enough that
-    they name the same thing, or one names none.
+    things of one kind (a swing, a slide); what kinds count depends on the category. About one place (`same_place`) it is
+    enough that they name the same thing, or one names none. Elsewhere the texts, without places and filler words, must
+    have something in common where both name the same thing, and half of their pairs of characters where they do not.
     """
     words = lexicon()
     folded = (_fold(first, words), _fold(second, words))
@@ -138,14 +160,15 @@ def same_matter(first: str, second: str, same_place: bool = False) -> bool:
     sides = [places.parts(text)[_SIDES] for text in folded]
     if all(sides) and sides[0] != sides[1]:
         return False
-    things = [_things(text, words) for text in folded]
+    facets = words.matters.get(category or "", tuple(words.facets))
+    things = [_things(text, facets, words) for text in folded]
     shared = things[0].keys() & things[1].keys()
     if any(not things[0][facet] & things[1][facet] for facet in shared):
         return False
     if same_place and (shared or not all(things)):
         return True
     alike = _dice(*(words.filler.sub(" ", places.without_places(text)) for text in folded))
-    return alike >= (_ALIKE_THING if shared or same_place else DUPLICATE)
+    return alike >= (_ALIKE_THING if shared else _ALIKE_PLACE if same_place else DUPLICATE)
 
 
 def categories() -> Mapping[str, Category]:
@@ -156,7 +179,8 @@ def categories() -> Mapping[str, Category]:
 def urgent_category(text: str) -> str | None:
     """Return the category of an urgent sentence, J09 where its danger has none; None when it is not urgent."""
     words = lexicon()
-    alarm, _ = _Dangers(_fold(text, words), words).find()
+    folded = _fold(text, words)
+    alarm, _ = _alarm(folded, _scores(folded, words), _known_examples().shares(places.without_places(folded)), words)
     return alarm[0] if alarm else None
 
 
@@ -182,27 +206,61 @@ def _fold(text: str, words: Lexicon) -> str:
 def _scores(folded: str, words: Lexicon) -> dict[str, float]:
     """Return the weight of every category that any rule speaks for."""
     spans: dict[str, list[Span]] = {}
+    sayable = words.sayable(folded)
 
     def found(concept: str) -> list[Span]:
         if concept not in spans:
-            spans[concept] = [hit.span() for hit in words.concepts[concept].finditer(folded)]
+            spans[concept] = spans_of(words.concepts[concept], folded) if concept in sayable else []
         return spans[concept]
 
     doubts: dict[str, float] = {}
     for rule in words.rules:
-        if not all(found(concept) for concept in rule.needed) or any(found(concept) for concept in rule.excluded):
+        if not sayable.issuperset(rule.needed) or not all(map(found, rule.needed)) or any(map(found, rule.excluded)):
             continue
         weight = rule.weight
-        if any(_gap(found(one), found(other)) > _NEAR for one, other in zip(rule.needed, rule.needed[1:], strict=False)):
+        if any(gap(found(one), found(other)) > _NEAR for one, other in zip(rule.needed, rule.needed[1:], strict=False)):
             weight *= _FAR_SHARE
         weight *= 1 - _LATE * found(rule.needed[0])[0][0] / len(folded)
         doubts[rule.category] = doubts.get(rule.category, 1.0) * (1 - weight)
     return {category: 1 - doubt for category, doubt in doubts.items()}
 
 
-def _gap(one: list[Span], other: list[Span]) -> int:
-    """Return the fewest characters between two concepts' occurrences; 0 when they touch or overlap."""
-    return min(max(0, second[0] - first[1], first[0] - second[1]) for first in one for second in other)
+def _alarm(folded: str, scores: Mapping[str, float], shares: Shares | None, words: Lexicon) -> tuple[tuple[str, str] | None, str | None]:
+    """Return the category and the words of a danger that is meant, or None, and the category of one only feared.
+
+    The rules decide, and the plain words of domain.md §2 are theirs alone. Where they find a danger in a sentence that is
+    like none of the urgent examples, it is only feared; where they find none and the sentence is all but surely like them,
+    speaks of no other matter and has no word of doubt in it, it is meant.
+    """
+    alarm, feared = Dangers(folded, words).find()
+    if shares is None:
+        return alarm, feared
+    if alarm is not None:
+        doubted = shares.danger < _UNLIKE and not words.guards["plain"].search(folded)
+        return (None, alarm[0]) if doubted else (alarm, None)
+    if feared is None and shares.danger > _LIKE and not words.guards["doubt"].search(folded) and not _ordinary(folded, scores, words):
+        return (max(sorted(shares.urgent), key=lambda category: shares.urgent[category]), folded[:_MOST_SAID]), None
+    return None, feared
+
+
+def _ordinary(folded: str, scores: Mapping[str, float], words: Lexicon) -> bool:
+    """Tell whether the sentence is small talk, told, over, or by the rules about something that has no dangers."""
+    dangerous = {alarm.category for alarm in words.alarms}
+    weight = max((score for category, score in scores.items() if category not in dangerous), default=0.0)
+    danger = max((score for category, score in scores.items() if category in dangerous), default=0.0)
+    told = any(words.guards[name].search(folded) for name in ("sentence", "solved", "past", "recent"))
+    return told or _ORDINARY <= weight >= danger or any(words.chatter[name].search(folded) for name in ("talk", "solved", "advert"))
+
+
+@cache
+def _known_examples() -> Examples:
+    """Return the examples of texts/understanding_examples.toml, counted once."""
+    return counted(read_examples())
+
+
+def _either(one: float, other: float) -> float:
+    """Return the weight of two witnesses together."""
+    return 1 - (1 - one) * (1 - other)
 
 
 def _guesses(scores: Mapping[str, float]) -> tuple[Guess, ...]:
@@ -221,6 +279,8 @@ def _guesses(scores: Mapping[str, float]) -> tuple[Guess, ...]:
 
 def _with_hints(folded: str, guesses: tuple[Guess, ...], words: Lexicon) -> tuple[Guess, ...]:
     """Return the guesses, filled up with hinted categories: what to offer when the rules are not sure."""
+    if len(guesses) == _MOST_GUESSES:
+        return guesses
     known = {guess.code for guess in guesses}
     hits = {code: len(hint.findall(folded)) for code, hint in words.hints.items() if code not in known}
     hinted = sorted((code for code, count in hits.items() if count), key=lambda code: (-hits[code], code))
@@ -238,8 +298,8 @@ def _with_companions(guesses: tuple[Guess, ...], urgent: bool, words: Lexicon) -
     return (*guesses, *(Guess(code, ceiling) for code in beside))[:_MOST_GUESSES]
 
 
-def _kind(folded: str, guesses: tuple[Guess, ...], urgent: bool, words: Lexicon) -> Literal["problem", "chatter", "unclear"]:
-    """Return whether there is something to open, something to ask about, or nothing."""
+def _kind(folded: str, guesses: tuple[Guess, ...], told: float, urgent: bool, words: Lexicon) -> Literal["problem", "chatter", "unclear"]:
+    """Return whether there is something to open, something to ask about, or nothing; told: the weight of the best rule."""
     if urgent:
         return "problem"
     chatter = words.chatter
@@ -254,124 +314,19 @@ def _kind(folded: str, guesses: tuple[Guess, ...], urgent: bool, words: Lexicon)
         small_talk = chatter["talk"].search(folded) or chatter["praise"].search(folded)
         if small_talk and weight < _SURE_PROBLEM and not chatter["trouble"].search(folded):
             return "chatter"
-    if weight >= _PROBLEM:
+    if max(weight, told) >= _PROBLEM:
         return "problem"
     if chatter["talk"].search(folded):
         return "chatter"
     return "problem" if guesses and chatter["matter"].search(folded) else "unclear"
 
 
-# ---- dangers --------------------------------------------------------------------------------------------------------
-
-
-class _Dangers:
-    """The dangers in one folded sentence; what was looked for once is remembered."""
-
-    def __init__(self, folded: str, words: Lexicon) -> None:
-        """Take a folded sentence."""
-        self._folded = folded
-        self._words = words
-        self._spans: dict[str, list[Span]] = {}
-        self._verdicts: dict[tuple[Span, bool], bool] = {}
-
-    def find(self) -> tuple[tuple[str, str] | None, str | None]:
-        """Return the category and words of the first danger that is meant, or None, and the category of one only feared."""
-        feared = None
-        if self._only_spoken_of():
-            return None, None
-        for alarm in self._words.alarms:
-            if (hit := self._hit(alarm)) is None:
-                continue
-            start, end, meant = hit
-            if meant:
-                return (alarm.category, self._folded[start:end]), None
-            feared = feared or alarm.category
-        return None, feared
-
-    def _hit(self, alarm: Alarm) -> tuple[int, int, bool] | None:
-        """Return where a sign of the alarm stands and whether it is meant; None where there is none."""
-        feared = None
-        for sign in alarm.signs:
-            if (hit := self._meeting(sign, alarm.lasting)) is None:
-                continue
-            if alarm.unless is not None and alarm.unless.search(self._folded):
-                return None
-            if not alarm.lasting and self._is_past("recent"):
-                return None
-            if hit[2]:
-                return hit
-            feared = feared or hit
-        return feared
-
-    def _meeting(self, sign: Sign, lasting: bool) -> tuple[int, int, bool] | None:
-        """Return the stretch in which the parts of the sign meet, and whether none of them is denied there."""
-        if not all(self._found(part) for part in sign.needed) or any(self._found(part) for part in sign.excluded):
-            return None
-        meetings = [(span, span, self._meant(sign.needed[0], span, lasting)) for span in self._found(sign.needed[0])]
-        for part in sign.needed[1:]:
-            meetings = [
-                (_around(stretch, span), span, meant and self._meant(part, span, lasting))
-                for stretch, last, meant in meetings
-                for span in self._found(part)
-                if _gap([last], [span]) <= sign.reach
-            ]
-        if not meetings:
-            return None
-        stretch, _, meant = max(meetings, key=lambda meeting: meeting[2])
-        return *stretch, meant
-
-    def _found(self, part: str) -> list[Span]:
-        """Return where a part of a danger is said."""
-        if part not in self._spans:
-            self._spans[part] = [hit.span() for hit in self._words.dangers[part].finditer(self._folded)]
-        return self._spans[part]
-
-    def _only_spoken_of(self) -> bool:
-        """Tell whether the whole sentence is about a drill, a film, something over or something past."""
-        guards = self._words.guards
-        if guards["solved"].search(self._folded):
-            return True
-        if guards["sentence"].search(self._folded) and not guards["immediate"].search(self._folded):
-            return True
-        return self._is_past("past")
-
-    def _is_past(self, when: str) -> bool:
-        """Tell whether the sentence speaks of that time and of no present."""
-        guards = self._words.guards
-        return guards[when].search(self._folded) is not None and guards["present"].search(self._folded) is None
-
-    def _meant(self, part: str, span: Span, lasting: bool) -> bool:
-        """Tell whether a part of a danger is said in earnest where it stands."""
-        return part in self._words.bystanders or not self._denied(span, lasting)
-
-    def _denied(self, span: Span, lasting: bool) -> bool:
-        """Tell whether the clause around the words denies, fears, supposes or only speaks about what they name.
-
-        What nearly happened is denied too, except where it shows that a danger lasts.
-        """
-        if (span, lasting) not in self._verdicts:
-            start, end = span
-            guards = self._words.guards
-            before = _CLAUSE_END.split(self._folded[max(0, start - _WINDOW) : start])[-1]
-            after = self._folded[end : end + _WINDOW]
-            said = self._folded[start:end]
-            spoken = guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(said)
-            spoken = spoken or (None if lasting else guards["nearly"].search(before + said))
-            self._verdicts[span, lasting] = spoken is not None and guards["persists"].search(self._folded) is None
-        return self._verdicts[span, lasting]
-
-
-def _around(one: Span, other: Span) -> Span:
-    """Return the stretch that covers both."""
-    return min(one[0], other[0]), max(one[1], other[1])
-
-
 # ---- near-duplicates ------------------------------------------------------------------------------------------------
 
 
-def _things(folded: str, words: Lexicon) -> dict[str, frozenset[int]]:
+def _things(folded: str, facets: Iterable[str], words: Lexicon) -> dict[str, frozenset[int]]:
     """Return the things a report is about, by their facet."""
-    found = {facet: frozenset(at for at, thing in enumerate(things) if thing.search(folded)) for facet, things in words.facets.items()}
+    found = {facet: frozenset(at for at, thing in enumerate(words.facets[facet]) if thing.search(folded)) for facet in facets}
     return {facet: things for facet, things in found.items() if things}
 
 

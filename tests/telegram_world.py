@@ -34,7 +34,7 @@ from models import Chat as ChatRow
 from models import ChatAccount, InboxMessage, OutboxMessage, Person, Task, keyring
 from models.database import Database, migrate
 from services.clock import HandClock
-from services.identity import invite
+from services.invitations import invite
 from texts.actions import Do
 
 SECONDS = 20.0

@@ -10,7 +10,7 @@ async def test_from_the_order_to_both_ratings(world_sqlite):
     assert (await coordinator.says("1人 护理")).shows("还缺日期和时间", "护理")
     assert (await coordinator.says("11月28日14点")).shows("RW-20261123-0001", "#34", "签到口令")
     party = next(
-        message.chat for message in world.platform.messages if "#34" in message.message.text and message.chat != coordinator.private
+        message.chat for message in world.platform.messages if "#34" in message.message.text and not message.chat.startswith("private:")
     )
 
     await member.says("接单34", chat=party, silent=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models import AnonymousToken, Claim, Order, Person, Problem, Task, keyring
+from models import AnonymousToken, Claim, Enrollment, Order, Person, Post, PostClaim, Problem, Task, keyring
 from models.community import Chat
 from models.lifecycle import LIVES, NEW, SAME
 from models.types import new_id
@@ -68,7 +68,7 @@ RULES = {
         lapse        | OPEN UNFILLED                                  | CANCELLED   | scheduler
     """,
     "claim": """
-        claim        | -                                              | ACTIVE         | member leader
+        claim        | -                                              | ACTIVE         | member leader team_leader
         queue        | -                                              | WAITLISTED     | member leader
         offer        | WAITLISTED                                     | OFFERED        | scheduler
         accept       | OFFERED                                        | ACTIVE         | claimer
@@ -84,6 +84,23 @@ RULES = {
         verify       | DONE                                           | VERIFIED       | task_leader leader scheduler
         cancel       | ACTIVE WAITLISTED OFFERED CHECKED_IN           | CANCELLED      | scheduler
     """,
+    "post_claim": """
+        apply        | -                                              | APPLIED   | active
+        confirm      | APPLIED                                        | CONFIRMED | leader
+        decline      | APPLIED                                        | ENDED     | leader scheduler
+        take_back    | APPLIED                                        | ENDED     | claimer
+        end          | CONFIRMED                                      | ENDED     | claimer coordinator scheduler
+    """,
+    "enrollment": """
+        invite       | -                                              | INVITED     | coordinator
+        apply        | - INVITED                                      | APPLIED     | applicant coordinator
+        confirm      | INVITED APPLIED                                | ACTIVE      | leader
+        decline      | APPLIED                                        | DECLINED    | leader
+        cancel       | INVITED APPLIED                                | CANCELLED   | applicant coordinator
+        transfer     | ACTIVE                                         | TRANSFERRED | applicant coordinator
+        withdraw     | ACTIVE                                         | WITHDRAWN   | applicant coordinator
+        return       | WITHDRAWN                                      | ACTIVE      | coordinator
+    """,
 }
 
 # person: (roles with grid, ACTIVE member, the words of RULES that are true of them)
@@ -91,9 +108,10 @@ PEOPLE: dict[str, tuple[tuple[Grant, ...], bool, set[str]]] = {
     "neighbour": ((), False, set()),
     "rider": ((Grant("rider_reporter"),), False, {"member"}),
     "reporter": ((), False, {"reporter", "resident"}),
-    "member": ((), True, {"member"}),
-    "claimer": ((), True, {"member", "claimer"}),
-    "task leader": ((), True, {"member", "task_leader", "creator"}),
+    "member": ((), True, {"member", "active"}),
+    "claimer": ((), True, {"member", "active", "claimer", "applicant"}),
+    "task leader": ((), True, {"member", "active", "task_leader", "creator"}),
+    "team leader": ((), True, {"member", "active", "team_leader"}),
     "liaison": ((Grant("unit_liaison", unit="U08"),), False, {"member"}),
     "leader here": ((Grant("grid_leader", grid="G1"),), False, {"leader", "member"}),
     "leader elsewhere": ((Grant("grid_leader", grid="G2"),), False, {"member"}),
@@ -128,6 +146,10 @@ class Store:
 
     async def get(self, model: Any, key: Any) -> Any:
         return self.rows.get((model, key))
+
+    async def scalar(self, query: Any) -> Any:
+        """The one question that is no look-up by id: does this person lead a team of the claimer?"""
+        return "a team" if PERSONS["team leader"].id in query.compile().params.values() else None
 
     async def flush(self) -> None:
         raise AssertionError("a refused move wrote to the database")
@@ -180,7 +202,19 @@ def things() -> dict[str, Any]:
         creator_id=ids["task leader"],
     )
     claim = Claim(id=new_id(), task_id=task.id, person_id=ids["claimer"], claimed_at=now)
-    return {"problem": problem, "order": order, "task": task, "claim": claim}
+    post = Post(
+        id=new_id(),
+        community_id="c",
+        number=1,
+        name="n",
+        grid_code="G1",
+        term_from=now.date(),
+        term_to=now.date(),
+        created_at=now,
+    )
+    post_claim = PostClaim(id=new_id(), post_id=post.id, person_id=ids["claimer"], applied_at=now)
+    enrollment = Enrollment(id=new_id(), community_id="c", person_id=ids["claimer"], grid_code="G1", applied_at=now)
+    return {"enrollment": enrollment, "problem": problem, "order": order, "task": task, "claim": claim, "post": post, "post_claim": post_claim}
 
 
 def context_of(actor: Actor, rows: dict[str, Any], *more: Any, chat: Chat | None = None) -> Context:

@@ -103,10 +103,12 @@ def test_a_large_estate_without_a_building_is_no_choice_but_its_words_are_kept(t
 
 def test_what_pins_a_report_down_within_an_estate():
     assert spots("3幢2单元501") == (frozenset("3"), frozenset("2"), frozenset({"501"}), frozenset(), frozenset())
+    assert spots("西单元和甲单元")[1] == {"西", "甲"}
     assert spots("四楼和8层")[3] == {"4", "8"}
     assert "1" not in spots("顶楼漏雨")[3]
     assert "6" in spots("顶楼漏雨")[3]
-    assert not spots("楼顶种菜")[3] & spots("顶楼一楼")[3]
+    assert spots("楼顶搭棚")[3] & spots("顶楼搭棚")[3]
+    assert not spots("楼顶种菜")[3] & spots("一楼种菜")[3]
     assert spots("三号充电桩坏了")[4] == {"3"}
     assert not spots("三号楼楼上下楼梯")[3] | spots("三号楼楼上下楼梯")[4]
 

@@ -245,6 +245,23 @@ async def test_a_near_duplicate_is_offered_first(world):
     assert "路灯已经换好" in world.pushes("R113")[-1]
 
 
+async def test_at_the_same_place_another_thing_is_another_matter(world_sqlite):
+    first, second, third = (world_sqlite.person(key) for key in ("R111", "R113", "R102"))
+    await first.says("9幢的电梯按键失灵")
+    await first.presses("提交")
+    assert (await second.says("9幢电梯抖得厉害")).shows("请核对")
+    assert (await third.says("9幢电梯18楼的按钮按了没反应")).shows("WT-20261123-0001")
+
+
+async def test_elsewhere_in_the_grid_the_words_must_be_alike(world_sqlite):
+    first, second = world_sqlite.person("R102"), world_sqlite.person("R103")
+    await first.says("电梯按键失灵")
+    await first.presses("提交")
+    assert (await second.says("电梯的按钮按了没反应")).shows("请核对")
+    await second.presses("取消")
+    assert (await second.says("电梯按键失灵了")).shows("WT-20261123-0001")
+
+
 async def test_not_the_same_goes_on_to_the_card(world_sqlite):
     first, second = world_sqlite.person("R111"), world_sqlite.person("R113")
     await first.says("9幢门口路灯不亮")

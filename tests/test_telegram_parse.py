@@ -14,7 +14,7 @@ from fake_telegram_people import CHANNEL_BOT, People
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.events import Edited, Event, Joined, Left, Location, Moved, Photo, Press, Scan, Sticker, Text, Voice
+from bot.events import Document, Edited, Event, Joined, Left, Location, Moved, Photo, Press, Scan, Sticker, Text, Voice
 from bot.platforms.telegram_updates import arrival, decode, parse_update
 
 BOT = 123456789
@@ -155,12 +155,13 @@ def test_a_size_too_large_to_download_is_passed_over():
     assert event.file.id == "AgACm"
 
 
-def test_a_picture_sent_as_a_file_is_a_photo_and_any_other_file_is_wordless(street):
+def test_a_picture_sent_as_a_file_is_a_photo_and_any_other_file_a_document(street):
     street.sends_document(street.anya, b"png", "image/png")
     assert isinstance(street.event, Photo)
     assert street.event.file.mime == "image/png"
     street.sends_document(street.anya, b"x", "application/pdf")
-    assert isinstance(street.event, Sticker)
+    assert isinstance(street.event, Document)
+    assert (street.event.name, street.event.file.mime, street.event.file.size) == ("file", "application/pdf", 1)
 
 
 def test_an_animation_is_no_photo_though_it_comes_as_a_picture_file_too(street):

@@ -84,6 +84,10 @@ class Somebody:
         self.world.platform.files[name := f"f{next(self.world.numbers)}"] = data
         return await self.does("voice", "", file=name)
 
+    async def sends_file(self, data: bytes, name: str, *, chat: str = "", silent: bool = False, **fields: Any) -> Answer:
+        self.world.platform.files[file := f"f{next(self.world.numbers)}"] = data
+        return await self.does("document", chat, file=file, file_name=name, size=len(data), silent=silent, **fields)
+
     async def presses(self, label: str, *, chat: str = "", message: Shown | None = None, silent: bool = False) -> Answer:
         address = chat or self.private
         if message is None:
@@ -209,12 +213,13 @@ async def _rename(session: Any, platform: str) -> None:
 
 async def _show_cards(session: Any, memory: MemoryPlatform) -> None:
     """The cards that stand in the demo's groups stand in the memory platform too."""
+    private = {keyring.hash("local", chat.address): chat.address for chat in await session.scalars(sa.select(Chat)) if chat.kind == "private"}
     for row in await session.scalars(sa.select(LocalMessage)):
         buttons = tuple(
             tuple(RenderedButton(b["label"], b.get("action", ""), b.get("url", "").rpartition("=")[2]) for b in line)
             for line in row.body["buttons"]
         )
-        memory.messages.append(Shown(f"m{row.id}", row.chat, Rendered(row.body["text"], buttons)))
+        memory.messages.append(Shown(f"m{row.id}", private.get(row.chat, row.chat), Rendered(row.body["text"], buttons)))
 
 
 __all__ = ["Answer", "Person", "Somebody", "World", "json", "made_world"]

@@ -12,6 +12,10 @@ def _menu(member: bool, staff: bool) -> Rows:
     ]  # fmt: skip
     if member or staff:
         buttons.append(Button("menu.my_tasks", Do.my_tasks()))
+    if staff:
+        buttons.append(Button("menu.digest", Do.digest()))
+    if not (member or staff):
+        buttons.append(Button("menu.enrol", Do.enrol()))
     return rows([*buttons, Button("menu.help", Do.help()), Button("menu.human", Do.human())])
 
 

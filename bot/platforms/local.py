@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,36 +10,40 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from aiohttp import WSMsgType, web
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.events import ChatRef, Event, FileRef, Location, Photo, Press, Scan, Sender, Sticker, Text, Voice
+from bot.events import ChatRef, Document, Event, FileRef, Location, Photo, Press, Scan, Sender, Sticker, Text, Voice
+from bot.platforms import local_frames as frames
 from bot.platforms.base import CAPABILITIES, Arrival, Media, Receive, Refused, StorageDown
+from bot.platforms.local_frames import MOST_BYTES, MOST_TEXT, BadFrame
 from models import Chat, LocalMessage, keyring
 from models.database import STORAGE_ERRORS, Database
-from services import photos
+from services import masking
 from services.clock import Clock
-from services.geography import valid_point
 from services.media import store
 from services.personas import Persona, personas
 from services.workdays import local
 from texts.render import Capabilities, Rendered
 
-MOST_BYTES = 28 * 1024 * 1024
-MOST_TEXT = 4096
 READ_ONLY = ("public",)
+WORDLESS = ("press", "start")
 
 log = structlog.get_logger("local")
-_TABLE: sa.Table = LocalMessage.__table__  # type: ignore[attr-defined]
-
-
-class BadFrame(Exception):
-    """A frame that cannot be taken; the sentence is for the one who sent it."""
+TABLE: sa.Table = LocalMessage.__table__  # type: ignore[attr-defined]
 
 
 class LocalPlatform:
-    """The web chat. `settle(inbox_id)` waits until a turn is over and all it sent is delivered."""
+    """The web chat of demo mode. `settle(inbox_id)` waits until a turn is over and all it sent is delivered.
+
+    What real people need instead (bot.platforms.web_chat) overrides the methods from `here` to `announced`: who is there, which chats
+    they see, by which names chats and messages are known, and who else must hear of a change.
+    """
 
     name = "local"
     bot = "main"
+    media = "/demo/media/"
+    public_url = ""
+    most_shown: int | None = None
     sends_once = True  # `send` keeps a message once per key
 
     def __init__(self, database: Database, clock: Clock, settle: Callable[[int], Awaitable[None]]) -> None:
@@ -50,6 +52,10 @@ class LocalPlatform:
         self._sockets: dict[str, set[web.WebSocketResponse]] = {}
         self._receive_one: Callable[[Arrival], Awaitable[int]] | None = None
         self._turns: set[asyncio.Task[None]] = set()
+
+    def door(self, payload: str) -> str:
+        """The address that opens the chat and says /start PAYLOAD; "" where no address is known."""
+        return f"{self.public_url}/?start={payload}" if self.public_url else ""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,13 +83,53 @@ class LocalPlatform:
             titles = {row.address: row.title for row in rows}
         return [{"key": key, "title": titles.get(key, "邻哨"), "read_only": key in READ_ONLY} for key in persona.chats]
 
-    def _viewers(self, address: str) -> list[str]:
+    # -- what differs where real people come ------------------------------------------------------------------
+    async def here(self, request: web.Request) -> Persona:
+        """Who asks. Raises an HTTP error for nobody."""
+        persona = await self.persona(request.query.get("persona", ""))
+        if persona is None:
+            raise web.HTTPNotFound(text="unknown persona")
+        return persona
+
+    async def anew(self, persona: Persona) -> Persona:
+        """The same persona with the chats of this very moment."""
+        return persona
+
+    async def viewers(self, address: str) -> list[str]:
+        """Those with an open socket who may see the chat now."""
         if address.startswith("private:"):
             return [address.removeprefix("private:")]
         return [
             name for name in self._sockets
             if ((persona := self.people.get(name)) and address in persona.chats) or (name.startswith("new:") and address == "public")
         ]  # fmt: skip
+
+    async def speakers(self, senders: set[str]) -> dict[str, tuple[str, str]]:
+        """The senders of messages as others know them: (id, name)."""
+        known = {sender: self.people.get(sender) for sender in senders}
+        return {sender: (sender, persona.name if persona else sender.removeprefix("new:")) for sender, persona in known.items()}
+
+    def admit(self, persona: Persona, frame: Mapping[str, Any]) -> None:
+        """Let the frame in. Raises BadFrame for who sends too much."""
+
+    def chat_key(self, address: str) -> str:
+        """The name under which the history keeps a chat."""
+        return keyring.hash("local", address) if address.startswith("private:") else address
+
+    def message_name(self, number: int) -> str:
+        """What the message with this row number is called outside."""
+        return f"m{number}"
+
+    def message_number(self, name: str) -> int:
+        """The row number of a message; 0 for a name that is none."""
+        return int(name[1:]) if name[:1] == "m" and name[1:].isdecimal() and len(name) < 18 else 0
+
+    def dated(self, address: str, body: dict[str, Any]) -> LocalMessage:
+        """A new row of the chat's history, at this moment."""
+        return LocalMessage(chat=self.chat_key(address), body=body, at=self.clock.now())
+
+    async def announced(self, session: AsyncSession, address: str, number: int, kind: str) -> None:
+        """Let those hear of a change who hear of it nowhere else; in the transaction that makes it."""
 
     # -- the contract: in -------------------------------------------------------------------------------------
     async def start(self, receive: Receive) -> None:
@@ -102,7 +148,7 @@ class LocalPlatform:
     def parse(self, raw: Any) -> Event | None:
         """The event in a stored frame."""
         who, address = raw["persona"], raw["address"]
-        sender = Sender(who, raw.get("name", ""))
+        sender = Sender(who, raw.get("name", ""), raw.get("language", ""))
         chat = ChatRef(address, "private" if address.startswith("private:") else "group", raw.get("title", ""))
         base: dict[str, Any] = {"sender": sender, "chat": chat, "message_id": raw.get("message", ""), "reply_to": raw.get("reply_to", "")}
         match raw["type"]:
@@ -113,12 +159,16 @@ class LocalPlatform:
                 return Text(**base, text=raw["text"])
             case "press":
                 return Press(**base, action=raw["action"], press_id=f"{who}|{raw['id']}")
+            case "start":
+                return Scan(**base, payload=raw["payload"])
             case "location":
                 return Location(**base, lat=raw["lat"], lon=raw["lon"], accuracy=raw["accuracy"], forwarded=raw["forwarded"])
             case "photo":
                 return Photo(**base, file=FileRef(raw["file"]), caption=raw["caption"], album=raw["album"])
             case "voice":
                 return Voice(**base, file=FileRef(raw["file"]))
+            case "file":
+                return Document(**base, file=FileRef(raw["file"], size=raw["size"]), name=raw["name"], caption=raw["caption"])
             case "sticker":
                 return Sticker(**base)
         return None
@@ -133,10 +183,10 @@ class LocalPlatform:
     # -- the contract: out ------------------------------------------------------------------------------------
     async def send(self, chat: str, message: Rendered, *, media: tuple[Media, ...] = (), key: str = "") -> str:
         """Keep the message in the chat's history (once per `key`) and show it on every open socket that may see it."""
-        body = _body(message)
+        body = frames.body(message)
         for file in media:
             sha256 = await asyncio.to_thread(store.write, file.data)
-            url = f"/demo/media/{sha256}"
+            url = f"{self.media}{sha256}"
             if file.mime.startswith("image/"):
                 body.setdefault("photo", url)
                 body.setdefault("photos", []).append(url)
@@ -144,30 +194,34 @@ class LocalPlatform:
                 body["document"] = {"name": file.name, "url": url, "mime": file.mime}
         number, _ = await self._keep(chat, None, body, key or None)
         await self._show(chat, {"type": "message", **await self._frame(number, chat)})
-        return f"m{number}"
+        return self.message_name(number)
 
     async def edit(self, chat: str, message_id: str, message: Rendered) -> None:
         """Change a message in the history and on the screens."""
+        number = self.message_number(message_id)
         async with self.database.transaction() as session:
-            row = await session.get(LocalMessage, _number(message_id))
+            row = await session.get(LocalMessage, number)
             if row is None:
                 return
-            body = {**row.body, **_body(message)}
+            body = {**row.body, **frames.body(message)}
             body["_menu"] = {**row.body.get("_menu", {}), **body["_menu"]}
             row.body = body
-        await self._show(chat, {"type": "edit", **await self._frame(_number(message_id), chat)})
+            await self.announced(session, chat, number, "edit")
+        await self._show(chat, {"type": "edit", **await self._frame(number, chat)})
 
     async def clear(self, chat: str, message_id: str) -> None:
         """Take the buttons off a message."""
+        number = self.message_number(message_id)
         async with self.database.transaction() as session:
-            row = await session.get(LocalMessage, _number(message_id))
+            row = await session.get(LocalMessage, number)
             if row is None or not row.body.get("buttons"):
                 return
             row.body = {**row.body, "buttons": []}
-        await self._show(chat, {"type": "edit", **await self._frame(_number(message_id), chat)})
+            await self.announced(session, chat, number, "edit")
+        await self._show(chat, {"type": "edit", **await self._frame(number, chat)})
 
-    async def toast(self, chat: str, press_id: str, text: str) -> None:
-        """The short answer, on the sockets of the one who pressed."""
+    async def toast(self, chat: str, press_id: str, text: str, start: str = "") -> None:
+        """The short answer, on the sockets of the one who pressed. Every private chat is open here already: `start` opens nothing."""
         if text:
             await self._push(press_id.rpartition("|")[0], {"type": "toast", "text": text})
 
@@ -180,38 +234,50 @@ class LocalPlatform:
         """The messages of a chat, oldest first, as frames. Raises BadFrame for a chat the persona is not in."""
         address = self._address(persona, chat)
         async with self.database.transaction() as session:
-            rows = await session.scalars(sa.select(LocalMessage).where(_TABLE.c.chat == _chat_key(address)).order_by(_TABLE.c.id))
-            return [self._as_frame(row, chat) for row in rows]
+            newest = sa.select(LocalMessage).where(TABLE.c.chat == self.chat_key(address)).order_by(TABLE.c.id.desc())
+            rows = list(await session.scalars(newest.limit(self.most_shown)))[::-1]
+        speakers = await self.speakers({row.sender for row in rows if row.sender is not None})
+        return [self._as_frame(row, chat, speakers) for row in rows]
+
+    async def newest(self, address: str) -> str:
+        """The name of the chat's last message, "" where nothing was said."""
+        async with self.database.transaction() as session:
+            number = await session.scalar(sa.select(sa.func.max(TABLE.c.id)).where(TABLE.c.chat == self.chat_key(address)))
+        return self.message_name(number) if number else ""
 
     async def _keep(self, address: str, sender: str | None, body: dict[str, Any], key: str | None) -> tuple[int, bool]:
         """Store a message, once per key: (its number, whether it is new)."""
         async with self.database.transaction() as session:
             if key is not None:
-                known = await session.scalar(sa.select(_TABLE.c.id).where(_TABLE.c.key == key))
+                known = await session.scalar(sa.select(TABLE.c.id).where(TABLE.c.key == key))
                 if known is not None:
                     return int(known), False
-            row = LocalMessage(chat=_chat_key(address), key=key, sender=sender, body=body, at=self.clock.now())
+            row = self.dated(address, body)
+            row.key, row.sender = key, sender
             session.add(row)
             await session.flush()
             assert row.id is not None
+            await self.announced(session, address, row.id, "message")
             return row.id, True
 
     async def _frame(self, number: int, address: str) -> dict[str, Any]:
         async with self.database.transaction() as session:
             row = await session.get(LocalMessage, number)
-            assert row is not None
-            return self._as_frame(row, "private" if address.startswith("private:") else address)
+        assert row is not None
+        speakers = await self.speakers({row.sender}) if row.sender is not None else {}
+        return self._as_frame(row, "private" if address.startswith("private:") else address, speakers)
 
-    def _as_frame(self, row: LocalMessage, chat: str) -> dict[str, Any]:
-        frame: dict[str, Any] = {"chat": chat, "message": f"m{row.id}", "at": local(row.at).isoformat(timespec="seconds")}
+    def _as_frame(self, row: LocalMessage, chat: str, speakers: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+        assert row.id is not None
+        at = local(row.at).isoformat(timespec="seconds")
+        frame: dict[str, Any] = {"chat": chat, "message": self.message_name(row.id), "at": row.body.get("_at", at)}
         if row.sender is not None:
-            known = self.people.get(row.sender)
-            frame |= {"from": row.sender, "from_name": known.name if known else row.sender.removeprefix("new:")}
+            frame["from"], frame["from_name"] = speakers[row.sender]
         return frame | {name: value for name, value in row.body.items() if not name.startswith("_")}
 
     # -- sockets ----------------------------------------------------------------------------------------------
     async def _show(self, address: str, frame: dict[str, Any], besides: web.WebSocketResponse | None = None) -> None:
-        for viewer in self._viewers(address):
+        for viewer in await self.viewers(address):
             await self._push(viewer, frame, besides)
 
     async def _push(self, viewer: str, frame: dict[str, Any], besides: web.WebSocketResponse | None = None) -> None:
@@ -220,10 +286,8 @@ class LocalPlatform:
                 await _write(socket, frame)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """GET /demo/ws?persona=…"""
-        persona = await self.persona(request.query.get("persona", ""))
-        if persona is None:
-            raise web.HTTPNotFound(text="unknown persona")
+        """The WebSocket of whoever is `here`."""
+        persona = await self.here(request)
         socket = web.WebSocketResponse(max_msg_size=MOST_BYTES, heartbeat=30)
         await socket.prepare(request)
         self._sockets.setdefault(persona.id, set()).add(socket)
@@ -243,9 +307,10 @@ class LocalPlatform:
         """Store one frame and acknowledge it: (its id, the inbox row). One after another, so that a person's order is kept."""
         client_id: dict[str, str] = {}
         try:
-            frame = _parsed(data)
+            frame = frames.parsed(data)
             client_id = {"id": frame["id"]}
-            _check(frame)
+            frames.check(frame)
+            self.admit(persona, frame)
             number = await self._receive(socket, persona, frame)
         except BadFrame as error:
             await _write(socket, {"type": "error", **client_id, "text": str(error)})
@@ -266,35 +331,39 @@ class LocalPlatform:
 
     async def _receive(self, socket: web.WebSocketResponse, persona: Persona, frame: dict[str, Any]) -> int:
         assert self._receive_one is not None
+        frame = masking.cut_from_update(frame)  # before it stands in the history
+        persona = await self.anew(persona)
         address = self._address(persona, frame["chat"])
         if frame["chat"] in READ_ONLY and frame["type"] != "press":
             raise BadFrame(f"chat {frame['chat']!r} is read only")
         raw: dict[str, Any] = {
             "id": frame["id"], "type": frame["type"], "persona": persona.id, "name": persona.name, "address": address,
-            "reply_to": frame.get("reply_to", ""),
+            "language": persona.language, "reply_to": frame.get("reply_to", ""),
         }  # fmt: skip
         key = keyring.hash("frame", persona.id, frame["id"])
         shown: dict[str, Any] = {}
         match frame["type"]:
             case "text":
-                raw["text"] = shown["text"] = _text(frame)
+                raw["text"] = shown["text"] = frames.words(frame)
             case "press":
                 raw |= await self._pressed(address, frame)
             case "location":
-                raw |= _location(frame)
+                raw |= frames.point(frame)
                 shown = {"text": "", "location": {name: raw[name] for name in ("lat", "lon", "accuracy", "forwarded")}}
-            case "photo" | "voice":
-                raw["file"], shown = await _file(frame)
-                raw |= {"caption": str(frame.get("caption", ""))[:MOST_TEXT], "album": str(frame.get("album", ""))}
+            case "start":
+                raw |= {"payload": frames.payload(frame), "message": await self.newest(address)}
+            case "photo" | "voice" | "file":
+                stored, shown = await frames.kept_file(frame, self.media)
+                raw |= stored | {"caption": str(frame.get("caption", ""))[:MOST_TEXT], "album": str(frame.get("album", ""))}
             case "sticker":
                 shown = {"text": "", "sticker": True}
             case other:
-                raise BadFrame(f"unknown type {other!r}: text, press, location, photo, voice or sticker")
+                raise BadFrame(f"unknown type {other!r}: text, press, location, photo, voice, file or sticker")
         if raw["reply_to"]:
             shown["reply_to"] = raw["reply_to"]
-        if frame["type"] != "press":
+        if frame["type"] not in WORDLESS:
             number, fresh = await self._keep(address, persona.id, shown, key)
-            raw["message"] = f"m{number}"
+            raw["message"] = self.message_name(number)
             if fresh:
                 await self._show(address, {"type": "message", **await self._frame(number, address)}, besides=socket)
         return await self._receive_one(Arrival(key, persona.id, raw))
@@ -309,12 +378,10 @@ class LocalPlatform:
         if not isinstance(message, str) or not isinstance(button, str):
             raise BadFrame("a press needs message (m17) and button (its label or action)")
         async with self.database.transaction() as session:
-            row = await session.get(LocalMessage, _number(message))
-        if row is None or row.chat != _chat_key(address):
+            row = await session.get(LocalMessage, self.message_number(message))
+        if row is None or row.chat != self.chat_key(address):
             raise BadFrame(f"no message {message!r} in this chat")
-        menu: dict[str, str] = row.body.get("_menu", {})
-        shown = {b["label"]: b["action"] for line in row.body.get("buttons", []) for b in line if "action" in b}
-        action = shown.get(button) or menu.get(button) or (button if button in {*menu.values(), *shown.values()} else None)
+        action = frames.action_of(row.body, button)
         if action is None:
             raise BadFrame(f"message {message} has no button {button!r}")
         return {"message": message, "action": action}
@@ -326,79 +393,3 @@ async def _write(socket: web.WebSocketResponse, frame: Mapping[str, Any]) -> Non
             await socket.send_str(json.dumps(frame, ensure_ascii=False))
         except (ConnectionError, RuntimeError):
             return
-
-
-def _chat_key(address: str) -> str:
-    return keyring.hash("local", address) if address.startswith("private:") else address
-
-
-def _number(message_id: str) -> int:
-    return int(message_id[1:]) if message_id[:1] == "m" and message_id[1:].isdecimal() and len(message_id) < 18 else 0
-
-
-def _body(message: Rendered) -> dict[str, Any]:
-    buttons = [
-        [{"label": b.label, "action": b.action} if b.action else {"label": b.label, "url": f"/?start={b.start}"} for b in row]
-        for row in message.buttons
-    ]
-    body: dict[str, Any] = {"text": message.text, "buttons": buttons, "_menu": dict(message.menu)}
-    if message.ask_location:
-        body["ask_location"] = True
-    return body
-
-
-def _parsed(data: str) -> dict[str, Any]:
-    try:
-        frame = json.loads(data)
-        if "\\ud" in data.lower():  # halves of surrogate pairs, which no UTF-8 can hold
-            frame = json.loads(json.dumps(frame, ensure_ascii=False).encode(errors="replace"))
-    except ValueError as error:
-        raise BadFrame(f"not JSON: {error}") from error
-    if not isinstance(frame, dict) or not isinstance(frame.get("id"), str) or not 0 < len(frame["id"]) <= 100:
-        raise BadFrame("a frame is a JSON object with a string id of 1 to 100 characters")
-    return frame
-
-
-def _check(frame: Mapping[str, Any]) -> None:
-    if not isinstance(frame.get("type"), str) or not isinstance(frame.get("reply_to", ""), str):
-        raise BadFrame("type and reply_to are strings")
-
-
-def _text(frame: Mapping[str, Any]) -> str:
-    text = frame.get("text")
-    if not isinstance(text, str) or not text.strip():
-        raise BadFrame("text is empty")
-    if len(text) > MOST_TEXT:
-        raise BadFrame(f"text is longer than {MOST_TEXT} characters")
-    return text.replace("\x00", "")
-
-
-def _location(frame: Mapping[str, Any]) -> dict[str, Any]:
-    lat, lon, accuracy = frame.get("lat"), frame.get("lon"), frame.get("accuracy")
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (lat, lon))
-    if not numbers or not valid_point(float(lat), float(lon)):  # type: ignore[arg-type]
-        raise BadFrame("lat and lon are degrees (WGS84)")
-    if accuracy is not None and (isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not accuracy >= 0):
-        raise BadFrame("accuracy is in metres")
-    return {"lat": lat, "lon": lon, "accuracy": accuracy, "forwarded": frame.get("forwarded") is True}
-
-
-async def _file(frame: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    try:
-        data = base64.b64decode(frame.get("data", ""), validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise BadFrame("data is not base64") from error
-    if not data:
-        raise BadFrame("data is empty")
-    sha256 = await asyncio.to_thread(store.write, data)
-    if frame["type"] == "voice":
-        return sha256, {"text": "", "voice": f"/demo/media/{sha256}"}
-    shown: dict[str, Any] = {"text": str(frame.get("caption", ""))}
-    if frame.get("album"):
-        shown["album"] = str(frame["album"])
-    try:
-        clean = await asyncio.to_thread(photos.clean, data)
-        shown["photo"] = f"/demo/media/{await asyncio.to_thread(store.write, clean.data)}"
-    except photos.UnusablePhoto:
-        shown["text"] = shown["text"] or "🖼"
-    return sha256, shown

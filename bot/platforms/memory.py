@@ -6,7 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.events import ChatRef, Edited, Event, FileRef, Joined, Left, Location, Moved, Photo, Press, Scan, Sender, Sticker, Text, Voice
+from bot.events import (
+    ChatRef,
+    Document,
+    Edited,
+    Event,
+    FileRef,
+    Joined,
+    Left,
+    Location,
+    Moved,
+    Photo,
+    Press,
+    Scan,
+    Sender,
+    Sticker,
+    Text,
+    Voice,
+)
 from bot.platforms.base import CAPABILITIES, Arrival, Media, MessageGone, Receive, Refused
 from texts.render import Capabilities, Rendered
 
@@ -49,13 +66,15 @@ class MemoryPlatform:
         """The event in an update; "boom" raises nothing and is nothing."""
         kinds: dict[str, Callable[..., Event]] = {
             "text": Text, "press": Press, "photo": Photo, "voice": Voice, "location": Location, "sticker": Sticker, "scan": Scan,
-            "joined": Joined, "left": Left, "edited": Edited, "moved": Moved,
+            "joined": Joined, "left": Left, "edited": Edited, "moved": Moved, "document": Document,
         }  # fmt: skip
         if not isinstance(raw, dict) or raw.get("kind") not in kinds:
             return None
         fields = {name: value for name, value in raw.items() if name not in ("kind", "sender", "chat", "name", "language", "title")}
         if "file" in fields:
-            fields["file"] = FileRef(fields["file"])
+            fields["file"] = FileRef(fields["file"], size=fields.pop("size", 0))
+        if "file_name" in fields:
+            fields["name"] = fields.pop("file_name")
         chat = raw["chat"]
         kind: Any = "private" if chat.startswith("private:") else "group"
         sender = Sender(raw["sender"], str(raw.get("name") or raw["sender"]), raw.get("language", ""))
@@ -104,6 +123,10 @@ class MemoryPlatform:
         if found is None:
             raise MessageGone(message_id)
         return found
+
+    def door(self, payload: str) -> str:
+        """The address that opens a chat with the bot and says /start PAYLOAD."""
+        return f"https://memory.example/?start={payload}"
 
     def rate_key(self, chat: str) -> tuple[str, bool]:
         """Every chat for itself."""

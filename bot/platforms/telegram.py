@@ -142,6 +142,10 @@ class TelegramPlatform:
         """The event in a stored update, or None when there is nothing for us in it. Never raises on junk."""
         return parse_update(raw, self._bot_id, self.username)
 
+    def door(self, payload: str) -> str:
+        """The address that opens a private chat and says /start PAYLOAD; "" before Telegram said the bot's name."""
+        return self._link(payload) if self.username else ""
+
     def rate_key(self, chat: str) -> tuple[str, bool]:
         """The chat without its topic (they share one limit), and whether it is a group."""
         group = chat.partition("/")[0]

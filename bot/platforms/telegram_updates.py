@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from bot.events import (
     ChatRef,
+    Document,
     Edited,
     Event,
     FileRef,
@@ -36,7 +37,7 @@ ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query", "my_cha
 DOWNLOAD_LIMIT: Final = 20_000_000
 #: Messages that a person sends and that carry no words for us. What is not listed is a service message.
 _WORDLESS: Final = (
-    "animation", "checklist", "contact", "dice", "document", "game", "giveaway", "live_photo", "paid_media", "poll",
+    "animation", "checklist", "contact", "dice", "game", "giveaway", "live_photo", "paid_media", "poll",
     "sticker", "story", "video", "video_note",
 )  # fmt: skip
 _KINDS: Final[dict[str, Literal["private", "group", "channel"]]] = {
@@ -103,6 +104,8 @@ def _message(message: dict[str, Any], bot_id: int, username: str) -> Event | Non
     document = _object(message.get("document"))
     if "animation" not in message and _string(document.get("mime_type")).startswith("image/") and (file := _file(document)):
         return Photo(**head, file=file, caption=caption, album=album)
+    if "animation" not in message and (file := _file(document)):
+        return Document(**head, file=file, name=_string(document.get("file_name")), caption=caption)
     for kind in ("voice", "audio"):
         recording = _object(message.get(kind))
         if file := _file(recording):

@@ -1,6 +1,6 @@
 /** Where a person writes: text, photos, voice, a place, a sticker, an answer to a message. Drafts are kept per chat. */
 
-import { h, icon } from "./dom.js";
+import { h, icon, newId } from "./dom.js";
 import { summaryOf, senderOf } from "./messages.js";
 import { base64, LARGEST_BYTES, prepare } from "./photos.js";
 import { Recorder, offerVoiceFile } from "./voice.js";
@@ -60,14 +60,20 @@ export class Composer {
       if (voiceFile.files[0]) this.#sendVoice(voiceFile.files[0]);
       voiceFile.value = "";
     });
+    const documentField = find("[data-file=file]");
+    documentField?.addEventListener("change", () => {
+      if (documentField.files[0]) this.#sendDocument(documentField.files[0]);
+      documentField.value = "";
+    });
     const choose = (act, deed) =>
-      find(`[data-act=${act}]`).addEventListener("click", () => {
+      find(`[data-act=${act}]`)?.addEventListener("click", () => {
         this.#toggleMenu(false);
         deed();
       });
     choose("photo", () => find("[data-file=photo]").click());
     choose("camera", () => find("[data-file=camera]").click());
     choose("voicefile", () => voiceFile.click());
+    choose("file", () => documentField.click());
     choose("location", () => this.askPlace(this.chat));
     choose("sticker", () => this.#send([{ type: "sticker" }]));
     choose("mic", () => this.#record());
@@ -134,7 +140,7 @@ export class Composer {
     const photos = this.chat.photos;
     if (!text && photos.length === 0) return;
     if (photos.length) {
-      const album = photos.length > 1 ? crypto.randomUUID() : undefined;
+      const album = photos.length > 1 ? newId() : undefined;
       this.#send(
         photos.map((photo, index) => ({
           type: "photo",
@@ -214,6 +220,12 @@ export class Composer {
   async #sendVoice(blob) {
     if (blob.size > LARGEST_BYTES) return this.say(t("voice.toolarge"));
     this.#send([{ type: "voice", data: await base64(blob), preview: URL.createObjectURL(blob) }]);
+    this.field.focus();
+  }
+
+  async #sendDocument(file) {
+    if (file.size > LARGEST_BYTES) return this.say(t("file.toolarge"));
+    this.#send([{ type: "file", name: file.name, data: await base64(file), preview: URL.createObjectURL(file) }]);
     this.field.focus();
   }
 

@@ -10,7 +10,7 @@ import { tabMemory } from "./dom.js";
 const BACKOFF_MS = [300, 1000, 2000, 4000, 8000];
 const SILENCE_MS = 30_000;
 // Recordings and pictures do not fit into the tab's memory; they live as long as the page does.
-const KEPT_TYPES = new Set(["text", "press", "location", "sticker"]);
+const KEPT_TYPES = new Set(["text", "press", "location", "sticker", "start"]);
 
 export class Connection extends EventTarget {
   #socket = null;
@@ -21,8 +21,10 @@ export class Connection extends EventTarget {
   #persona = null;
   state = "closed";
 
-  constructor() {
+  /** `address(me)`: the path of this person's socket. */
+  constructor(address) {
     super();
+    this.address = address;
     window.addEventListener("online", () => this.hurry());
     window.setInterval(() => this.#watch(), 5000);
   }
@@ -89,9 +91,8 @@ export class Connection extends EventTarget {
 
   #connect() {
     window.clearTimeout(this.#timer);
-    const address = new URL("/demo/ws", window.location.href);
+    const address = new URL(this.address(this.#persona), window.location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    address.searchParams.set("persona", this.#persona);
     const socket = new WebSocket(address);
     this.#socket = socket;
     this.#ready = false;

@@ -78,6 +78,12 @@ export function linked(text) {
   return parts;
 }
 
+/** A new id for a frame or an album. */
+export function newId() {
+  // Outside a secure context (a plain address in the local network) browsers have no randomUUID.
+  return crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** A `localStorage`/`sessionStorage` that forgets quietly where the browser forbids it. */
 export function memory(storage) {
   return {

@@ -18,16 +18,20 @@ export function safeUrl(address) {
   }
 }
 
-/** Items → blocks: a day's line, or one or more messages in one bubble (an album). Each has a key and a signature. */
-export function blocksOf(items) {
+/** Items → blocks: a day's line, the line above what is new since the last visit (`unreadFrom`: the key of its first item), or one or more messages in one bubble (an album). Each has a key and a signature. */
+export function blocksOf(items, unreadFrom = null) {
   const blocks = [];
   let previous = null;
   for (const item of items) {
     const at = item.at ? new Date(item.at) : null;
     const day = at ? dayKey(at) : previous?.day;
     if (day && day !== previous?.day) blocks.push({ key: `day-${day}`, kind: "day", items: [], at, signature: language() + day });
+    if (unreadFrom && item.key === unreadFrom) {
+      blocks.push({ key: "unread", kind: "unread", items: [], signature: language() });
+      previous = null;
+    }
     const sender = item.own ? "me" : (item.from ?? "");
-    const last = blocks.at(-1);
+    const last = blocks[blocks.length - 1];
     const sameAlbum = item.photo && item.album && last?.kind === "message" && last.items[0].album === item.album;
     if (sameAlbum && previous.sender === sender) last.items.push(item);
     else {
@@ -63,12 +67,13 @@ export function summaryOf(item) {
 /** Who says it, in words. */
 export function senderOf(item) {
   if (item.own) return t("message.me");
-  return item.from ? (item.from_name ?? item.from) : t("app.name");
+  return item.from ? (item.from_name || t("message.somebody")) : t("app.name");
 }
 
 /** The element of a block. `act` answers: press, retry, reply, enlarge, follow, quoted, plan. */
 export function render(block, act) {
   if (block.kind === "day") return h("div", { class: "day" }, h("span", {}, longDay(block.at)));
+  if (block.kind === "unread") return h("div", { class: "day unread" }, h("span", {}, t("message.unread")));
   const item = block.items[0];
   const row = h("article", { class: "row", dataset: { side: item.own ? "own" : "other" } });
   if (block.first) row.dataset.first = "yes";

@@ -14,7 +14,8 @@ export function announce(words) {
 export function toast(words) {
   if (!words) return;
   const bubble = h("p", { class: "toast" }, words);
-  const host = [...document.querySelectorAll("dialog[open]")].at(-1);
+  const open = document.querySelectorAll("dialog[open]");
+  const host = open[open.length - 1];
   // A modal dialog covers everything else, so the words go inside it.
   if (host) host.append(byId("toasts"));
   else document.body.append(byId("toasts"));

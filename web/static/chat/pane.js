@@ -58,7 +58,7 @@ export class Pane {
     this.element.dataset.empty = chat ? "no" : "yes";
     this.#head();
     if (!chat) return;
-    const blocks = blocksOf(chat.items);
+    const blocks = blocksOf(chat.items, chat.unreadFrom);
     const keep = new Set(blocks.map((block) => block.key));
     for (const [key, entry] of this.#nodes)
       if (!keep.has(key)) {

@@ -304,7 +304,7 @@ export class PlanDialog {
   #move(event) {
     const drag = this.#drag;
     if (!drag) return;
-    drag.moved ||= Math.hypot(event.clientX - drag.x, event.clientY - drag.y) > 6;
+    drag.moved = drag.moved || Math.hypot(event.clientX - drag.x, event.clientY - drag.y) > 6;
     if (!drag.moved) return;
     if (drag.onPin) this.#place(this.#pointOf(event));
     else if (this.#zoom > 0) {

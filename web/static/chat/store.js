@@ -27,6 +27,7 @@ export class Chat {
     this.unread = 0;
     this.loaded = false;
     this.failed = false;
+    this.unreadFrom = null;
     this.photos = [];
     this.replyTo = null;
     this.collectors = new Set();
@@ -43,6 +44,19 @@ export class Chat {
   /** The item that has this message id, or that was sent under this client id. */
   find(id) {
     return this.items.find((item) => item.message === id || item.local === id);
+  }
+
+  /** When the last message was sent that the service knows of. */
+  get lastAt() {
+    for (let index = this.items.length - 1; index >= 0; index -= 1) if (this.items[index].message) return this.items[index].at;
+    return "";
+  }
+
+  /** Mark what came after `seen` (a time as in `at`; null: never here before) as new; how much that is. */
+  markUnread(seen) {
+    const fresh = seen ? this.items.filter((item) => !item.own && item.at > seen) : [];
+    this.unreadFrom = fresh.length ? fresh[0].key : null;
+    return fresh.length;
   }
 
   isOwn(frame) {

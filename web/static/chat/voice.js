@@ -6,6 +6,11 @@ import { t } from "./words.js";
 const KINDS = ["audio/webm;codecs=opus", "audio/mp4", "audio/webm", "audio/ogg;codecs=opus"];
 const LONGEST_MS = 120_000;
 
+/** Whether this browser records at all; whether it may is asked when somebody wants to. */
+export function canRecord() {
+  return Boolean(navigator.mediaDevices?.getUserMedia && window.MediaRecorder);
+}
+
 /** The bar that replaces the composer's text field while somebody speaks. `onSend(blob)` gets the recording. */
 export class Recorder {
   #recorder = null;
@@ -18,7 +23,7 @@ export class Recorder {
 
   /** Start to record for one composer; false when there is no microphone or it was refused. */
   async start(bar, onSend) {
-    if (this.#recorder || !navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) return false;
+    if (this.#recorder || !canRecord()) return false;
     try {
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     } catch {

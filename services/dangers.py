@@ -1,0 +1,130 @@
+"""The dangers a sentence tells of: what happens, near whom or where it happens, unless it is denied, feared or only told.
+
+Source: domain.md §2 (urgent lexicon). The words are data, read by services.lexicon; the sentence is folded already.
+"""
+
+from __future__ import annotations
+
+import re
+
+from services.lexicon import Alarm, Lexicon, Sign
+
+_WINDOW = 20
+_CLAUSE_END = re.compile(r"[,。!?;、\n]")
+
+Span = tuple[int, int]
+
+
+class Dangers:
+    """The dangers in one folded sentence; what was looked for once is remembered."""
+
+    def __init__(self, folded: str, words: Lexicon) -> None:
+        """Take a folded sentence."""
+        self._folded = folded
+        self._words = words
+        self._sayable = words.sayable(folded)
+        self._spans: dict[str, list[Span]] = {}
+        self._verdicts: dict[tuple[Span, bool], bool] = {}
+
+    def find(self) -> tuple[tuple[str, str] | None, str | None]:
+        """Return the category and words of the first danger that is meant, or None, and the category of one only feared."""
+        feared = None
+        if self._only_spoken_of():
+            return None, None
+        for alarm in self._words.alarms:
+            if (hit := self._hit(alarm)) is None:
+                continue
+            start, end, meant = hit
+            if meant:
+                return (alarm.category, self._folded[start:end]), None
+            feared = feared or alarm.category
+        return None, feared
+
+    def _hit(self, alarm: Alarm) -> tuple[int, int, bool] | None:
+        """Return where a sign of the alarm stands and whether it is meant; None where there is none."""
+        feared = None
+        for sign in alarm.signs:
+            if (hit := self._meeting(sign, alarm.lasting)) is None:
+                continue
+            if alarm.unless is not None and alarm.unless.search(self._folded):
+                return None
+            if not alarm.lasting and self._is_past("recent"):
+                return None
+            if hit[2]:
+                return hit
+            feared = feared or hit
+        return feared
+
+    def _meeting(self, sign: Sign, lasting: bool) -> tuple[int, int, bool] | None:
+        """Return the stretch in which the parts of the sign meet, and whether none of them is denied there."""
+        if not self._sayable.issuperset(sign.needed) or not all(map(self._found, sign.needed)):
+            return None
+        if any(map(self._found, sign.excluded)):
+            return None
+        meetings = [(span, span, self._meant(sign.needed[0], span, lasting)) for span in self._found(sign.needed[0])]
+        for part in sign.needed[1:]:
+            meetings = [
+                (_around(stretch, span), span, meant and self._meant(part, span, lasting))
+                for stretch, last, meant in meetings
+                for span in self._found(part)
+                if gap([last], [span]) <= sign.reach
+            ]
+        if not meetings:
+            return None
+        stretch, _, meant = max(meetings, key=lambda meeting: meeting[2])
+        return *stretch, meant
+
+    def _found(self, part: str) -> list[Span]:
+        """Return where a part of a danger is said."""
+        if part not in self._spans:
+            self._spans[part] = spans_of(self._words.dangers[part], self._folded) if part in self._sayable else []
+        return self._spans[part]
+
+    def _only_spoken_of(self) -> bool:
+        """Tell whether the whole sentence is about a drill, a film, something over or something past."""
+        guards = self._words.guards
+        if guards["solved"].search(self._folded):
+            return True
+        if guards["sentence"].search(self._folded) and not guards["immediate"].search(self._folded):
+            return True
+        return self._is_past("past")
+
+    def _is_past(self, when: str) -> bool:
+        """Tell whether the sentence speaks of that time and of no present."""
+        guards = self._words.guards
+        return guards[when].search(self._folded) is not None and guards["present"].search(self._folded) is None
+
+    def _meant(self, part: str, span: Span, lasting: bool) -> bool:
+        """Tell whether a part of a danger is said in earnest where it stands."""
+        return part in self._words.bystanders or not self._denied(span, lasting)
+
+    def _denied(self, span: Span, lasting: bool) -> bool:
+        """Tell whether the clause around the words denies, fears, supposes or only speaks about what they name.
+
+        What nearly happened is denied too, except where it shows that a danger lasts.
+        """
+        if (span, lasting) not in self._verdicts:
+            start, end = span
+            guards = self._words.guards
+            before = _CLAUSE_END.split(self._folded[max(0, start - _WINDOW) : start])[-1]
+            after = self._folded[end : end + _WINDOW]
+            said = self._folded[start:end]
+            spoken = guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(said)
+            spoken = spoken or (None if lasting else guards["nearly"].search(before + said))
+            self._verdicts[span, lasting] = spoken is not None and guards["persists"].search(self._folded) is None
+        return self._verdicts[span, lasting]
+
+
+def spans_of(pattern: re.Pattern[str], folded: str) -> list[Span]:
+    """Return where a pattern is found."""
+    return [hit.span() for hit in pattern.finditer(folded)]
+
+
+def gap(one: list[Span], other: list[Span]) -> int:
+    """Return the fewest characters between two concepts' occurrences; 0 when they touch or overlap."""
+    return min(max(0, second[0] - first[1], first[0] - second[1]) for first in one for second in other)
+
+
+def _around(one: Span, other: Span) -> Span:
+    """Return the stretch that covers both."""
+    return min(one[0], other[0]), max(one[1], other[1])
