@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import SQLModel
 
+from demo import posts
 from demo.history import Step, history, moment
 from demo.people import PARTY, Cast, read
 from demo.standing import past_digests, post_application, post_card, set_coming_alarms
@@ -67,9 +68,11 @@ async def load(session: AsyncSession, now: datetime) -> datetime:
         loading.problem(entry)
     for entry in read("tasks"):
         loading.task(entry)
+    loading.logs += posts.add(loading.cast)
     await loading.store(session)
     context = Context(session, loading.cast.now, SCHEDULER, await ground(session), "demo")
     session.add_all(past_digests(context))
+    await posts.stand(context, loading.cast)
     for task in loading.tasks:
         await post_card(context, task, loading.cast.chats[PARTY])
     applied = [enrolment for enrolment in loading.cast.applied if loading.cast.now > enrolment.applied_at]

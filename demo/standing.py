@@ -25,17 +25,17 @@ PLATFORM, BOT = "local", "main"
 
 async def post_card(context: Context, task: Task, party: Chat) -> None:
     """The task's one card in the party group, delivered at its publishing, so that services.post.edit_card finds it."""
-    await _deliver(context, party, task_card(await tasks.view(context, task)), tasks.card_of(task), task.created_at)
+    await deliver(context, party, task_card(await tasks.view(context, task)), tasks.card_of(task), task.created_at)
 
 
 async def post_application(context: Context, enrolment: Enrollment, chats: Mapping[str, Chat]) -> None:
     """The application that waits, delivered to those who confirm it when it was made. `chats`: private ones by person."""
     shown = await enrolments.application(context, enrolment)
     for person in await enrolments.confirmers(context, enrolment):
-        await _deliver(context, chats[person.id], shown, enrolments.card(enrolment), enrolment.applied_at)
+        await deliver(context, chats[person.id], shown, enrolments.card(enrolment), enrolment.applied_at)
 
 
-async def _deliver(context: Context, chat: Chat, screen: Screen, card: str, at: datetime) -> None:
+async def deliver(context: Context, chat: Chat, screen: Screen, card: str, at: datetime) -> None:
     """The card stands in the chat, sent at that moment; the web chat names a private chat by its hash."""
     shown = render(screen, chat.language, Capabilities())
     address = keyring.hash("local", chat.address) if chat.kind == "private" else chat.address

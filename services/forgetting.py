@@ -43,7 +43,7 @@ from models import (
     TeamMember,
     keyring,
 )
-from services import media, moves
+from services import media, moves, web_history
 from services.context import Context
 from services.masking import STARS, mask
 
@@ -223,8 +223,11 @@ async def forget_chat(context: Context, chat_id: str, at: datetime) -> str:
     await _set(context, OutboxMessage, sa.and_(mine, col(OutboxMessage.send_after) <= at + LAST_ANSWER), card="", subject="")
     over = col(OutboxMessage.state).in_(("dead", "cancelled", "superseded"))
     await _set(context, OutboxMessage, sa.and_(mine, over), body=None)
-    history = keyring.hash("local", chat.address)  # the web chat names private chats so
-    await _drop(context, LocalMessage, sa.and_(col(LocalMessage.chat) == history, col(LocalMessage.at) <= at + LAST_ANSWER))
+    await _drop(
+        context,
+        LocalMessage,
+        sa.and_(col(LocalMessage.chat) == web_history.chat_key(chat.address), col(LocalMessage.at) <= at + LAST_ANSWER),
+    )
     anew = await context.session.scalar(sa.select(col(ChatAccount.id)).where(col(ChatAccount.private_chat_id) == chat.id).limit(1))
     if anew is not None:
         return "anew"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from sqlmodel import col, select
 
@@ -63,14 +63,15 @@ async def set_up(context: Context, line: PostLine) -> PostView:
     )  # fmt: skip
     context.session.add(made)
     await context.session.flush()
-    await set_alarm(context, "end_post_term", made.id, _end(made.term_to))
+    await set_alarm(context, "end_post_term", made.id, end_of(made))
     shown = await view(context, made)
     await post.to_purpose(context, "party", post_card(shown), card=card_of(made))
     return shown
 
 
-def _end(term_to: date) -> datetime:
-    return datetime.combine(term_to, time(), ZONE)
+def end_of(made: Post) -> datetime:
+    """When the post's term is over."""
+    return datetime.combine(made.term_to, time(), ZONE)
 
 
 def card_of(made: Post) -> str:
@@ -102,7 +103,7 @@ async def claims_of(context: Context, made: Post, *states: str) -> list[PostClai
 async def view(context: Context, made: Post) -> PostView:
     """What everybody may see of the post now."""
     taken = len(await claims_of(context, made, *HELD))
-    over = made.closed_at is not None or context.now >= _end(made.term_to)
+    over = made.closed_at is not None or context.now >= end_of(made)
     phase = "closed" if over else "full" if taken >= made.capacity else "open"
     place = made.place_name or context.ground.grid_name(made.grid_code) or Key("post.everywhere")
     return PostView(
@@ -279,7 +280,7 @@ async def close(context: Context, number: str, reason: str) -> Screen:
 async def end_term(context: Context, post_id: str) -> None:
     """The alarm at the end of a term: every claim ends, the claimers are told, the card says so."""
     made = await find(context, post_id, lock=True)
-    if made.closed_at is None and context.now >= _end(made.term_to):
+    if made.closed_at is None and context.now >= end_of(made):
         await _finish(context, made, "post.term_over", "")
 
 

@@ -34,6 +34,11 @@ async def test_whoever_gets_the_ticket_has_looked(world):
     assert len(await world.rows(AuditLog)) == before + 2  # one's own data
 
 
+async def test_nobody_looks_at_themselves(world_sqlite):
+    await _report(world_sqlite, "ST04", "青禾苑3幢东侧垃圾没人收，臭")
+    assert await _looks(world_sqlite, "ST04") == set()
+
+
 async def test_what_the_street_and_the_public_see_is_no_look(world_sqlite):
     world = world_sqlite
     problem = await _report(world, text="青禾苑3幢东侧垃圾没人收，臭")

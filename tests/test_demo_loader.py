@@ -29,6 +29,7 @@ from models import (
     PartyMember,
     Person,
     Place,
+    PostClaim,
     Problem,
     ProblemLink,
     ProblemSupporter,
@@ -39,7 +40,7 @@ from models import (
 )
 from models.database import Database
 from models.lifecycle import LIVES, NEW
-from services import codes, identity, post, tasks
+from services import codes, identity, moves, post, tasks
 from services.context import SCHEDULER, Context, ground
 from services.personas import personas
 from services.workdays import Calendar, deadlines
@@ -245,9 +246,9 @@ async def test_the_history_leads_to_the_stored_state(database, now):
     async with loaded(database, now) as session:
         logs = await every(session, StateLog, StateLog.id)
         assert [log.at for log in logs] == sorted(log.at for log in logs)
-        things = [*await every(session, Problem), *await every(session, Task), *await every(session, Claim)]
+        things = [row for model in (Problem, Task, Claim, PostClaim) for row in await every(session, model)]
         for thing in things:
-            kind, state, steps = type(thing).__name__.lower(), NEW, logs_of(logs, thing)
+            kind, state, steps = moves.KINDS[type(thing)], NEW, logs_of(logs, thing)
             for log in steps:
                 row = LIVES[kind].find(log.event, state)
                 assert row is not None, (kind, log.event, state)
@@ -346,7 +347,7 @@ async def test_each_open_task_has_one_delivered_card(database):
         published = {one.short_no: one for one in await every(session, Task)}
         messages = {f"m{one.id}": one for one in await every(session, LocalMessage) if one.chat == "party"}
         assert set(published) == {31, 32, 33}
-        assert len(messages) == 3
+        assert len(messages) == 3 + 2, "a card for each task and each post"
         assert (published[31].service, published[31].place_private, published[31].planned_hours) == (
             "care",
             "1单元",

@@ -36,7 +36,7 @@ async def change(world, code: str, **fields) -> None:
 
 async def test_the_problems_of_a_quarter_masked_with_a_watermark(world):
     async with world.app.database.transaction() as session:
-        person = (await session.scalars(sa.select(Person).where(Person.code == "R101"))).one()
+        person = (await session.scalars(sa.select(Person).where(Person.code == "R103"))).one()
         name, person.phone = person.display_name, "13800005678"
     await change(world, "WT-20261119-0001", text_public="=1+1")
     await change(world, "WT-20261113-0001", text="我得了糖尿病，药不好买", text_public="我得了糖尿病，药不好买")
@@ -80,7 +80,7 @@ async def test_names_only_for_a_reason_and_every_look_is_recorded(world):
     answer = await coordinator.says("街道核查需要联系当事人")
     (file,) = answer.shown[-1].media
     rows = table(sheets(file.data)["问题墙台账"])
-    reporter = (await world.rows(Person, Person.code == "R101"))[0]
+    reporter = (await world.rows(Person, Person.code == "R103"))[0]
     assert reporter.display_name in {row["反映人"] for row in rows}
     assert next(row for row in rows if row["编号"] == "WT-20261119-0001")["地点"].endswith("301室")
     anonymous = {one.code for one in await world.rows(Problem, Problem.anonymous)}

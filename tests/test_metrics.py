@@ -201,13 +201,18 @@ async def test_asked_again_for_an_earlier_moment_the_number_is_that_of_then(worl
     await secretary.says("挂账 WT-20261113-0002 12月31日 等维修资金审批")
     await secretary.says("延期 WT-20261118-0001 12月4日 等商户整改完成")
     await coordinator.says("恢复 WT-20261022-0001")
-    await world.person("R101").says("评价 WT-20261119-0001 不满意 又满了")
+    await world.person("R103").says("评价 WT-20261119-0001 不满意 又满了")
     await coordinator.says("办结 WT-20261117-0001 线路已经检修恢复供电")
     await world.at("2026-11-24T18:00")
+    now = {one.code[3:]: one for one in await world.rows(Problem)}
+    assert [now[code].state for code in ("20261122-0001", "20261121-0001", "20261113-0002", "20261022-0001", "20261119-0001", "20261117-0001")] == [
+        "RESOLVED", "REJECTED", "SUSPENDED", "IN_PROGRESS", "IN_PROGRESS", "RESOLVED",
+    ]  # fmt: skip
+    assert now["20261118-0001"].extended_at is not None
     assert _numbers((await coordinator.says(said)).text) == _numbers(before.text)
-    now = await coordinator.says("第四季度指标")
-    assert _numbers(now.text) != _numbers(before.text)
-    assert "受理数 49件" in now.text
+    after = await coordinator.says("第四季度指标")
+    assert _numbers(after.text) != _numbers(before.text)
+    assert "受理数 49件" in after.text
 
 
 async def test_who_is_shown_which_numbers(world_sqlite):

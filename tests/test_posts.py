@@ -154,16 +154,16 @@ async def test_a_member_who_has_left_is_not_confirmed(world_sqlite):
 
 async def test_the_term_ends_by_itself(world_sqlite):
     world = world_sqlite
-    await world.person("ST02").says("设岗 楼道长 青禾苑9幢 2人 到2026年12月1日 职责：巡楼")
+    await world.person("ST02").says("设岗 楼道长 青禾苑9幢 2人 到2026年11月23日 职责：巡楼")
     await world.person("M03").says("认岗 1")
     await world.person("ST05").presses("确认")
     await world.person("M04").says("认岗 1")
-    await world.at("2026-12-01T23:59")
+    await world.at("2026-11-23T23:59")
     assert {claim.state for claim in await world.rows(PostClaim)} == {"CONFIRMED", "APPLIED"}
-    await world.at("2026-12-02T07:59")
+    await world.at("2026-11-24T07:59")
     assert {claim.state for claim in await world.rows(PostClaim)} == {"ENDED"}
     assert "任期已满" not in world.person("M03").last.message.text, "quiet hours"
-    await world.at("2026-12-02T08:01")
+    await world.at("2026-11-24T08:01")
     assert "任期已满" in world.person("M03").last.message.text
     assert "已结束" in next(shown.message.text for shown in world.messages("party") if "【认岗】1号" in shown.message.text)
 

@@ -10,8 +10,20 @@ from python_calamine import CalamineWorkbook
 from sqlmodel import SQLModel
 
 import models
-from models import AuditLog, ChatAccount, Claim, ConsentRecord, DeletionRequest, Enrollment, Order, Person, Problem, RoleAssignment
-from services import post
+from models import (
+    AuditLog,
+    ChatAccount,
+    Claim,
+    ConsentRecord,
+    DeletionRequest,
+    Enrollment,
+    LocalMessage,
+    Order,
+    Person,
+    Problem,
+    RoleAssignment,
+)
+from services import post, web_history
 from services.context import SCHEDULER, Context, ground
 from services.media import store
 from texts.screen import screen
@@ -70,6 +82,10 @@ async def _busy_life(world):
     await world.person("R101").says("我要点单：请人来量血压，周六上午，我叫王桂英")
     await world.person("R101").presses("提交")
     [order] = await world.rows(Order, Order.state == "SUBMITTED")
+    await world.person("R101").says(f"还有两袋在{NAME}家门口", reply_to=world.person("R101").last.id)
+    async with world.app.database.transaction() as session:
+        for address in ("private:R101", "private:ST04"):  # the web chat's own history
+            session.add(LocalMessage(chat=web_history.chat_key(address), body={"text": f"{NAME}{PHONE}"}, at=world.clock.now()))
     await world.person("R101").says("我要报问题")
     await world.person("R101").says(f"楼道灯坏了，{NAME}")
     return problem, order
@@ -104,7 +120,15 @@ async def test_deleting_leaves_no_name_and_no_number_in_any_column_or_file(world
     await world.person("R101").says("我的数据")
     person = await _person(world, "R101")
     before = _where(await _dump(world), NAME, PHONE)
-    assert {("Person", NAME), ("Problem", PHONE), ("Order", NAME), ("StateLog", PHONE), ("Draft", NAME)} <= before
+    assert {
+        ("Person", NAME),
+        ("Problem", PHONE),
+        ("Order", NAME),
+        ("StateLog", PHONE),
+        ("Draft", NAME),
+        ("ProblemMessage", NAME),
+        ("LocalMessage", NAME),
+    } <= before
     explained = await world.person("R101").says("删除我的数据")
     assert explained.shows("不能恢复", problem.code, order.code)
     assert (await world.rows(Person, Person.id == person.id))[0].display_name == NAME
@@ -113,6 +137,8 @@ async def test_deleting_leaves_no_name_and_no_number_in_any_column_or_file(world
     await world.at("2026-11-23T09:00")
     after = await _dump(world)
     assert _where(after, NAME, PHONE) == set()
+    assert not any(path.is_file() for path in store.root.rglob("*"))  # the copy that was asked for
+    assert len(await world.rows(LocalMessage)) == 1  # the other's, starred out
     assert "private:R101" not in after["Chat"] + after["ChatAccount"]
     [row] = await world.rows(Person, Person.id == person.id)
     assert (row.deleted_at is not None, row.code, row.phone_hash, row.building) == (True, None, None, None)

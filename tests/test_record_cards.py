@@ -1,15 +1,28 @@
 """Record cards (党员服务记录卡): the facts in them, who may have them, once a quarter to each liaison (domain.md §6, §9.5)."""
 
 import io
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from docx import Document
 from python_calamine import CalamineWorkbook
 
-from models import AuditLog, ChatAccount, CheckIn, Claim, ExportFile, Media, OutboxMessage, PartnerUnit, PartyMember, Person, Task
-from services import record_cards, record_files
+from models import (
+    AuditLog,
+    ChatAccount,
+    CheckIn,
+    Claim,
+    ExportFile,
+    Media,
+    Occurrence,
+    OutboxMessage,
+    PartnerUnit,
+    PartyMember,
+    Person,
+    Task,
+)
+from services import purge, record_cards, record_files
 from services.context import SCHEDULER, Context, ground
 from services.documents import DOCX, XLSX
 from services.media import store
@@ -225,6 +238,14 @@ async def test_my_own_card_shows_the_target_that_the_units_does_not(world_sqlite
 
 
 # -- by the clock ---------------------------------------------------------------------------------------------------------------
+async def close_to_the_end(world):
+    """A minute before the cards are handed out; what else is due in those five weeks is taken as done."""
+    world.clock.put(at("2026-12-31T14:59"))
+    async with world.app.database.transaction() as session:
+        await session.execute(sa.update(Occurrence).where(Occurrence.state == "due").values(state="dropped"))
+    await world.app.alarms.take_as_done(world.clock.now())
+
+
 async def handed(world):
     return [row for row in await world.rows(OutboxMessage) if row.dedupe_key.startswith("record_cards:")]
 
@@ -235,7 +256,7 @@ async def with_members(world):
 
 
 async def test_the_last_workday_of_the_quarter_once_to_each_unit(world):
-    await world.at("2026-12-31T14:59")
+    await close_to_the_end(world)
     assert await handed(world) == []
     await world.at("2026-12-31T15:01")
     units = await with_members(world)
@@ -243,7 +264,7 @@ async def test_the_last_workday_of_the_quarter_once_to_each_unit(world):
     assert keys == sorted(f"record_cards:2026Q4:{unit}:{what}" for unit in units for what in ("cards", "table"))
     liaison = world.person("L05")
     assert "2026年第四季度 党员服务记录卡" in liaison.messages[-2].message.text
-    await world.at("2027-01-05T16:00")
+    await world.at("2026-12-31T15:30")
     assert len(await handed(world)) == len(keys)
     made = await world.rows(ExportFile, ExportFile.kind == "record_cards")
     assert len(made) == len(keys)
@@ -252,6 +273,7 @@ async def test_the_last_workday_of_the_quarter_once_to_each_unit(world):
 
 async def test_once_even_if_it_rings_again(world_sqlite):
     world = world_sqlite
+    await close_to_the_end(world)
     await world.at("2026-12-31T15:01")
     before = len(await handed(world))
     async with world.app.database.transaction() as session:
@@ -278,6 +300,7 @@ async def test_no_liaison_who_can_be_reached_is_told_to_the_coordinators(world_s
         liaison = await session.scalar(sa.select(Person.id).where(Person.code == "L05"))
         await session.execute(sa.update(ChatAccount).where(ChatAccount.person_id == liaison).values(blocked=True))
         await session.execute(sa.update(PartnerUnit).where(PartnerUnit.code == "U06").values(liaison_id=None))
+    await close_to_the_end(world)
     await world.at("2026-12-31T15:01")
     told = [text for text in world.pushes("ST02") if "没有联系得上的联络员" in text]
     assert len(told) == 1, "U06 still has its liaison by role"
@@ -292,9 +315,12 @@ async def test_after_seven_days_the_files_are_gone(world_sqlite):
     await world.person("L05").says("服务记录卡", many=True)
     (one, other) = await world.rows(ExportFile, ExportFile.kind == "record_cards")
     assert store.path(one.sha256).exists()
-    await world.at("2026-11-30T03:01")
-    assert store.path(one.sha256).exists()
-    await world.at("2026-12-01T03:01")
+    async with world.app.database.transaction() as session:
+        context = Context(session, one.expires_at - timedelta(seconds=1), SCHEDULER, await ground(session), "t")
+        assert "exports=0" in await purge.nightly(context, "")
+        assert store.path(one.sha256).exists()
+        context.now = one.expires_at
+        assert "exports=2" in await purge.nightly(context, "")
     assert not store.path(one.sha256).exists()
     assert not store.path(other.sha256).exists()
     assert await world.rows(Media, Media.sha256.in_((one.sha256, other.sha256))) == []
