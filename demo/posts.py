@@ -42,7 +42,8 @@ def _post(cast: Cast, entry: Mapping[str, Any]) -> list[StateLog]:
     post = Post(
         community_id=cast.community.id, number=entry["number"], name=entry["name"], post_class=entry["class"], duties=entry["duties"],
         grid_code=entry["grid"], place_name=entry["place"], capacity=entry["capacity"], term_from=date.fromisoformat(entry["from"]),
-        term_to=date.fromisoformat(entry["until"]) + timedelta(days=1), creator_id=cast.people[entry["creator"]].id, created_at=moment(entry["at"]),
+        term_to=date.fromisoformat(entry["until"]) + timedelta(days=1), creator_id=cast.people[entry["creator"]].id,
+        created_at=moment(entry["at"]),
     )  # fmt: skip
     cast.rows.append(post)
     logs: list[StateLog] = []

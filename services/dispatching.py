@@ -106,7 +106,7 @@ async def read(context: Context, said: str, known: Line) -> tuple[Line, list[Key
 async def _registered(context: Context, skill: str) -> bool:
     if not skill:
         return True
-    query = select(PartyMember.skills).join(Enrollment, col(Enrollment.person_id) == PartyMember.person_id)  # type: ignore[call-overload]
+    query = select(PartyMember.skills).join(Enrollment, col(Enrollment.person_id) == PartyMember.person_id)
     rows = await context.session.scalars(query.where(col(Enrollment.state) == "ACTIVE"))
     return any(skill in known for skills in rows for known in skills)
 

@@ -27,13 +27,13 @@ class Served:
 async def verified(session: AsyncSession, person_id: str, start: datetime, end: datetime) -> Served:
     """The verified services whose task ended in [start, end)."""
     query = (
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(col(Claim.hours)), 0.0))
+        sa.select(sa.func.count(), sa.func.sum(col(Claim.hours)))
         .select_from(Claim)
         .join(Task, col(Task.id) == Claim.task_id)
         .where(col(Claim.person_id) == person_id, col(Claim.state) == "VERIFIED", col(Task.end_at) >= start, col(Task.end_at) < end)
     )
     times, hours = (await session.execute(query)).one()
-    return Served(int(times), float(hours))
+    return Served(int(times), float(hours or 0.0))
 
 
 async def of_year(session: AsyncSession, person_id: str, year: int) -> Served:

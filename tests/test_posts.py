@@ -66,32 +66,37 @@ def test_an_unknown_class_is_asked_for_and_taken():
 
 
 # -- the conversations --------------------------------------------------------------------------------------------------
+async def own(world):
+    """The claims of the tests' own posts: the demo community has two others."""
+    return await world.rows(PostClaim, PostClaim.post_id.in_(sa.select(Post.id).where(Post.number > 2)))
+
+
 async def test_a_post_from_setting_up_to_leaving(world):
     coordinator, leader, member = world.person("ST02"), world.person("ST05"), world.person("M03")
     asked = await coordinator.says("设岗 楼道长 青禾苑9幢 2人")
     assert asked.shows("还缺任期", "还缺职责", "已记下", "岗位：楼道长", "类别：民情收集岗")
     done = await coordinator.says("2026年12月1日到2027年11月30日 职责：每周巡楼道，清理堆物")
-    assert done.shows("已设岗 1号 楼道长", "青禾苑9幢", "2026年12月1日至2027年11月30日", "每周巡楼道，清理堆物")
-    cards = [shown for shown in world.messages("party") if "【认岗】" in shown.message.text and "1号" in shown.message.text]
+    assert done.shows("已设岗 3号 楼道长", "青禾苑9幢", "2026年12月1日至2027年11月30日", "每周巡楼道，清理堆物")
+    cards = [shown for shown in world.messages("party") if "【认岗】" in shown.message.text and "3号" in shown.message.text]
     assert len(cards) == 1
     assert "需2人 已认0人" in cards[0].message.text
 
     pressed = await member.presses("认岗", chat="party", message=cards[0])
-    assert pressed.shows("已认1人", "已申请1号岗位")
-    assert "已申请1号岗位：楼道长" in member.last.message.text
-    assert leader.last.message.text.startswith("何晚晴 申请认岗：1号 楼道长")
+    assert pressed.shows("已认1人", "已申请3号岗位")
+    assert "已申请3号岗位：楼道长" in member.last.message.text
+    assert leader.last.message.text.startswith("何晚晴 申请认岗：3号 楼道长")
     assert not [text for text in world.pushes("ST04") if "申请认岗" in text]
     assert (await member.presses("认岗", chat="party", message=cards[0])).shows("不用再点")
 
-    assert (await leader.presses("确认")).shows("已确认：何晚晴 认岗1号")
-    assert "您已认岗：1号 楼道长" in member.last.message.text
-    assert (await member.says("我的岗位")).shows("1号 楼道长", "在岗")
+    assert (await leader.presses("确认")).shows("已确认：何晚晴 认岗3号")
+    assert "您已认岗：3号 楼道长" in member.last.message.text
+    assert (await member.says("我的岗位")).shows("3号 楼道长", "在岗")
     assert (await member.says("岗位")).shows("需2人 已认1人")
-    assert (await member.presses("卸岗 1号")).shows("确定不再担任")
-    assert (await member.presses("确定卸岗")).shows("已卸岗：1号 楼道长")
+    assert (await member.presses("卸岗 3号")).shows("确定不再担任")
+    assert (await member.presses("确定卸岗")).shows("已卸岗：3号 楼道长")
     assert "何晚晴 已卸岗" in leader.last.message.text
     assert "已认0人" in cards[0].message.text
-    assert len([shown for shown in world.messages("party") if "【认岗】1号" in shown.message.text]) == 1, (
+    assert len([shown for shown in world.messages("party") if "【认岗】3号" in shown.message.text]) == 1, (
         "the card is edited, never reposted"
     )
 
@@ -100,13 +105,13 @@ async def test_an_application_that_is_declined_frees_its_place(world_sqlite):
     world = world_sqlite
     leader, member = world.person("ST05"), world.person("M03")
     assert (await leader.says(f"设岗 {LINE.replace('2人', '1人')}")).shows("已设岗")
-    await member.says("认岗 1")
-    assert (await world.person("M04").says("认岗 1")).shows("已认满")
+    await member.says("认岗 3")
+    assert (await world.person("M04").says("认岗 3")).shows("已认满")
     await leader.presses("不通过")
     assert (await leader.says("这栋已经有人了")).shows("未通过")
     assert "原因：这栋已经有人了" in member.last.message.text
-    assert (await world.person("M04").says("认岗 1")).shows("已申请1号岗位")
-    assert (await world.person("M04").says("卸岗 1")).shows("已取消")
+    assert (await world.person("M04").says("认岗 3")).shows("已申请3号岗位")
+    assert (await world.person("M04").says("卸岗 3")).shows("已取消")
 
 
 async def test_who_may_set_up_close_and_claim(world_sqlite):
@@ -118,26 +123,26 @@ async def test_who_may_set_up_close_and_claim(world_sqlite):
     assert own.shows("已设岗", "青禾苑一区网格")
     await world.person("ST02").says(f"设岗 {LINE}")
     for nobody in ("R101", "ST02", "M24", "stranger"):
-        assert (await world.person(nobody).says("认岗 2")).shows("双报到")
-    assert (await world.person("ST04").says("撤岗 2 不要了")).shows("没有权限")
-    await world.person("M03").says("认岗 2")
-    assert (await world.person("ST05").says("撤岗 2 调整安排")).shows("已撤岗 2号", "1人")
+        assert (await world.person(nobody).says("认岗 4")).shows("双报到")
+    assert (await world.person("ST04").says("撤岗 4 不要了")).shows("没有权限")
+    await world.person("M03").says("认岗 4")
+    assert (await world.person("ST05").says("撤岗 4 调整安排")).shows("已撤岗 4号", "1人")
     assert "原因：调整安排" in world.person("M03").last.message.text
-    assert (await world.person("M03").says("认岗 2")).shows("已经结束")
+    assert (await world.person("M03").says("认岗 4")).shows("已经结束")
 
 
 async def test_forged_buttons_do_nothing(world_sqlite):
     world = world_sqlite
     await world.person("ST02").says(f"设岗 {LINE}")
-    await world.person("M03").says("认岗 1")
-    claim = (await world.rows(PostClaim))[0]
+    await world.person("M03").says("认岗 3")
+    claim = (await own(world))[0]
     for somebody in ("M03", "M04", "ST04", "R101"):
         for action in (f"confirm_post:{claim.id}", f"decline_post:{claim.id}"):
             assert (await world.person(somebody).presses_action(action)).text
     for somebody in ("M04", "ST05"):
         for action in (f"leave_post:{claim.id}", f"confirm_leave_post:{claim.id}"):
             assert (await world.person(somebody).presses_action(action)).shows("没有认这个岗位")
-    assert [one.state for one in await world.rows(PostClaim)] == ["APPLIED"]
+    assert [one.state for one in await own(world)] == ["APPLIED"]
     for action in ("confirm_post:nobody", "claim_post:nobody", "leave_post:nobody"):
         assert (await world.person("M03").presses_action(action)).text
 
@@ -145,7 +150,7 @@ async def test_forged_buttons_do_nothing(world_sqlite):
 async def test_a_member_who_has_left_is_not_confirmed(world_sqlite):
     world = world_sqlite
     await world.person("ST02").says(f"设岗 {LINE}")
-    await world.person("M03").says("认岗 1")
+    await world.person("M03").says("认岗 3")
     async with world.app.database.transaction() as session:
         person = await session.scalar(sa.select(Person.id).where(Person.code == "M03"))
         await session.execute(sa.update(Enrollment).where(Enrollment.person_id == person).values(state="WITHDRAWN"))
@@ -155,17 +160,17 @@ async def test_a_member_who_has_left_is_not_confirmed(world_sqlite):
 async def test_the_term_ends_by_itself(world_sqlite):
     world = world_sqlite
     await world.person("ST02").says("设岗 楼道长 青禾苑9幢 2人 到2026年11月23日 职责：巡楼")
-    await world.person("M03").says("认岗 1")
+    await world.person("M03").says("认岗 3")
     await world.person("ST05").presses("确认")
-    await world.person("M04").says("认岗 1")
+    await world.person("M04").says("认岗 3")
     await world.at("2026-11-23T23:59")
-    assert {claim.state for claim in await world.rows(PostClaim)} == {"CONFIRMED", "APPLIED"}
+    assert {claim.state for claim in await own(world)} == {"CONFIRMED", "APPLIED"}
     await world.at("2026-11-24T07:59")
-    assert {claim.state for claim in await world.rows(PostClaim)} == {"ENDED"}
+    assert {claim.state for claim in await own(world)} == {"ENDED"}
     assert "任期已满" not in world.person("M03").last.message.text, "quiet hours"
     await world.at("2026-11-24T08:01")
     assert "任期已满" in world.person("M03").last.message.text
-    assert "已结束" in next(shown.message.text for shown in world.messages("party") if "【认岗】1号" in shown.message.text)
+    assert "已结束" in next(shown.message.text for shown in world.messages("party") if "【认岗】3号" in shown.message.text)
 
 
 # -- the places ---------------------------------------------------------------------------------------------------------

@@ -80,7 +80,6 @@ async def test_the_wall_quotes_nobodys_hardship(world_sqlite):
     resident = world_sqlite.person("R101")
     await world_sqlite.at("2026-11-23T10:05")
     await resident.says("家里老人瘫痪没人照看,低保也断了,想申请困难帮扶")
-    await resident.presses("困难帮扶")
     await resident.presses("提交")
     leader = world_sqlite.person("ST04")
     await leader.says(f"办结 {ONE} 已为瘫痪老人联系上门护理", many=True)

@@ -36,7 +36,7 @@ async def test_a_team_from_setting_up_to_dissolving(world):
     assert "您是急救突击队的队长" in leader.last.message.text
     assert (await coordinator.says(TEAM)).shows("已经有“急救突击队”了")
     assert (await world.person("M01").says(TEAM)).text
-    assert len(await world.rows(Team)) == 1
+    assert len(await world.rows(Team, Team.name == "急救突击队")) == 1
 
     assert (await leader.says("加队员 急救突击队 罗启明")).shows("本人同意后就入队")
     assert (await leader.says("加队员 急救突击队 罗启明")).shows("今天已经邀请过")
@@ -59,14 +59,14 @@ async def test_a_team_from_setting_up_to_dissolving(world):
     assert (await leader.says("解散 急救突击队")).text
     assert (await coordinator.says("解散 急救突击队")).shows("已解散")
     assert "已解散" in member.last.message.text
-    assert (await member.says("队伍")).shows("还没有队伍")
+    assert "急救突击队" not in (await member.says("队伍")).text
     assert (await coordinator.says(TEAM)).shows("已建队"), "the name may be used again"
 
 
 async def test_only_active_members_join_and_forged_buttons_do_nothing(world_sqlite):
     world = world_sqlite
     await with_a_team(world)
-    team = (await world.rows(Team))[0].id
+    team = (await world.rows(Team, Team.name == "急救突击队"))[0].id
     for nobody in ("R101", "M24", "ST02"):
         assert (await world.person(nobody).presses_action(f"join_team:{team}")).shows("双报到")
         assert (await world.person(nobody).presses_action(f"leave_team:{team}")).shows("不在这支队伍")
@@ -74,7 +74,7 @@ async def test_only_active_members_join_and_forged_buttons_do_nothing(world_sqli
         assert (await world.person(nobody).presses_action(f"team_claim:31:{team}:1")).shows("没有带队")
     assert (await world.person("M03").presses_action(f"team_claim:31:{team}:many")).text
     assert (await world.person("M03").presses_action("team_claim:31:nobody:1")).shows("没有带队")
-    assert len(await world.rows(TeamMember)) == 1
+    assert len(await world.rows(TeamMember, TeamMember.team_id == team)) == 1
     assert await world.rows(Claim, Claim.task_id == (await world.rows(Task, Task.short_no == 31))[0].id) == []
 
 
