@@ -27,21 +27,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-async def world(database_url: str, tmp_path: Path) -> AsyncIterator["World"]:
-    """The real application with the demo community, on both kinds of database."""
+async def world(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator["World"]:
+    """The real application with the demo community, on both kinds of database. Marked `digests`, its mornings have their digests."""
     from world import made_world
 
-    async with made_world(database_url, tmp_path) as made:
+    async with made_world(database_url, tmp_path, digests=request.node.get_closest_marker("digests") is not None) as made:
         yield made
 
 
 @pytest.fixture
-async def world_sqlite(databases, tmp_path: Path) -> AsyncIterator["World"]:
+async def world_sqlite(databases, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator["World"]:
     """The same on SQLite alone: for conversations, whose rules are tested on both databases elsewhere."""
     from world import made_world
 
     with databases.fresh("sqlite") as url:
-        async with made_world(url, tmp_path) as made:
+        async with made_world(url, tmp_path, digests=request.node.get_closest_marker("digests") is not None) as made:
             yield made
 
 

@@ -20,6 +20,8 @@ from scheduler.clock import Alarms
 from services import digests, ledgers
 from services.workdays import ZONE
 
+pytestmark = pytest.mark.digests
+
 MONDAY = (
     "11月23日 青禾里社区简报|新增5件(无效1件)|待受理3件|办理中7件|逾期2件:WT-20261112-0002、WT-20261117-0001|待评价4件|挂账1件|今日须联系3件|今日到期1件"
     "|热点2处:青禾苑3幢 暴露垃圾(3次/60天)、望溪商街12号 占道经营(3次/60天)|任务:待接3个"
@@ -166,7 +168,7 @@ async def test_not_on_days_off_and_not_at_night(world_sqlite):
 
 async def test_a_saturday_that_is_a_workday_has_its_digest(databases, tmp_path: Path):
     with databases.fresh("sqlite") as url:
-        async with made_world(url, tmp_path, now="2026-02-27T18:00:00+08:00") as world:
+        async with made_world(url, tmp_path, now="2026-02-27T18:00:00+08:00", digests=True) as world:
             await world.at("2026-02-28T08:30")
             assert [run.period_key for run in await world.rows(DigestRun, DigestRun.kind == "daily")] == ["2026-02-27", "2026-02-28"]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 
+import pytest
 import sqlalchemy as sa
 from python_calamine import CalamineWorkbook
 
 from models import AuditLog, ExportFile, Media, Meeting, Person, Problem
 from models.governance import ActionItem, Attendance, Commitment
+
+pytestmark = pytest.mark.digests
 
 
 def sheets(data: bytes) -> dict[str, list[list]]:

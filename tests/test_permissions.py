@@ -214,7 +214,15 @@ def things() -> dict[str, Any]:
     )
     post_claim = PostClaim(id=new_id(), post_id=post.id, person_id=ids["claimer"], applied_at=now)
     enrollment = Enrollment(id=new_id(), community_id="c", person_id=ids["claimer"], grid_code="G1", applied_at=now)
-    return {"enrollment": enrollment, "problem": problem, "order": order, "task": task, "claim": claim, "post": post, "post_claim": post_claim}
+    return {
+        "enrollment": enrollment,
+        "problem": problem,
+        "order": order,
+        "task": task,
+        "claim": claim,
+        "post": post,
+        "post_claim": post_claim,
+    }
 
 
 def context_of(actor: Actor, rows: dict[str, Any], *more: Any, chat: Chat | None = None) -> Context:

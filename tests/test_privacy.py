@@ -82,9 +82,10 @@ async def _busy_life(world):
     await world.person("R101").says("我要点单：请人来量血压，周六上午，我叫王桂英")
     await world.person("R101").presses("提交")
     [order] = await world.rows(Order, Order.state == "SUBMITTED")
-    await world.person("R101").says(f"还有两袋在{NAME}家门口", reply_to=world.person("R101").last.id)
+    heard = [one for one in world.person("R101").messages if problem.code in one.message.text][-1]
+    await world.person("R101").says(f"还有两袋在{NAME}家门口", reply_to=heard.id)
     async with world.app.database.transaction() as session:
-        for address in ("private:R101", "private:ST04"):  # the web chat's own history
+        for address in ("private:ST04", "private:R101"):  # the web chat's own history
             session.add(LocalMessage(chat=web_history.chat_key(address), body={"text": f"{NAME}{PHONE}"}, at=world.clock.now()))
     await world.person("R101").says("我要报问题")
     await world.person("R101").says(f"楼道灯坏了，{NAME}")
@@ -119,6 +120,8 @@ async def test_deleting_leaves_no_name_and_no_number_in_any_column_or_file(world
     problem, order = await _busy_life(world)
     await world.person("R101").says("我的数据")
     person = await _person(world, "R101")
+    [copy] = await world.rows(models.ExportFile, models.ExportFile.kind == "person_data")
+    assert store.path(copy.sha256).exists()
     before = _where(await _dump(world), NAME, PHONE)
     assert {
         ("Person", NAME),
@@ -137,8 +140,10 @@ async def test_deleting_leaves_no_name_and_no_number_in_any_column_or_file(world
     await world.at("2026-11-23T09:00")
     after = await _dump(world)
     assert _where(after, NAME, PHONE) == set()
-    assert not any(path.is_file() for path in store.root.rglob("*"))  # the copy that was asked for
-    assert len(await world.rows(LocalMessage)) == 1  # the other's, starred out
+    assert not store.path(copy.sha256).exists()
+    history = {row.chat: row.body for row in await world.rows(LocalMessage)}
+    assert web_history.chat_key("private:R101") not in history
+    assert history[web_history.chat_key("private:ST04")] == {"text": "********"}
     assert "private:R101" not in after["Chat"] + after["ChatAccount"]
     [row] = await world.rows(Person, Person.id == person.id)
     assert (row.deleted_at is not None, row.code, row.phone_hash, row.building) == (True, None, None, None)
@@ -278,7 +283,7 @@ async def test_the_copy_is_destroyed_after_seven_days(world_sqlite):
     await world.person("R101").says("我的数据")
     assert any(path.is_file() for path in store.root.rglob("*"))
     await world.at("2026-12-01T04:00")
-    assert [made.media_id for made in await world.rows(models.ExportFile)] == [""]
+    assert [made.media_id for made in await world.rows(models.ExportFile, models.ExportFile.kind == "person_data")] == [""]
     assert not any(path.is_file() for path in store.root.rglob("*"))
 
 

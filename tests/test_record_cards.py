@@ -181,6 +181,7 @@ async def test_a_liaison_gets_the_units_cards(world):
     ):
         assert word in shown
     assert "地点" not in shown, "a check-in that was refused verifies nothing"
+    assert "楼道清理" not in shown, "that was in September"
     for word in ("1单元", "应参加", "5173", "138"):
         assert word not in shown
     totals = {row[1]: row[5:] for row in sheets_of(table.data)["汇总"][4:]}

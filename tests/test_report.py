@@ -169,7 +169,7 @@ async def test_an_album_is_one_set(world_sqlite):
     assert len([shown for shown in resident.messages if "请核对" in shown.message.text]) == 1
     assert "照片：3张" in resident.last.message.text
     await resident.presses("提交")
-    assert len(world_sqlite.messages("private:ST04")[0].media) == 3
+    assert len(world_sqlite.messages("private:ST04")[-1].media) == 3
 
 
 async def test_a_photo_alone_is_asked_about(world_sqlite):
@@ -191,7 +191,7 @@ async def test_a_recording_is_a_report(world_sqlite):
     assert "录音收到" in answer
     assert (await resident.presses("路灯")).shows("录音", "路灯", "青禾苑4幢")
     await resident.presses("提交")
-    assert [media.mime for media in world_sqlite.messages("private:ST04")[0].media] == ["audio/ogg"]
+    assert [media.mime for media in world_sqlite.messages("private:ST04")[-1].media] == ["audio/ogg"]
 
 
 async def test_urgent_words_need_no_card(world):

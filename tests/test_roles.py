@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from test_texts import recognise
 
 from models import AuditLog, Person, RoleAssignment
 from services.workdays import ZONE
 from texts.administration_screens import role_of, tables
-from texts.utterances import intents
+from texts.utterances import intents, recognise
 
 
 async def _person(world, code):

@@ -21,6 +21,8 @@ from bot.settings import Settings
 from demo.loader import default_clock, load
 from models import Chat, ChatAccount, LocalMessage, Person, keyring
 from models.database import create_engine, migrate
+from scheduler.clock import Alarms
+from scheduler.jobs import JOBS
 from services.clock import HandClock
 from services.workdays import local
 from texts.render import Rendered, RenderedButton
@@ -126,6 +128,7 @@ class World:
     def __init__(self, app: Application, platform: MemoryPlatform, clock: HandClock) -> None:
         self.app, self.platform, self.clock = app, platform, clock
         self.numbers = itertools.count(1)
+        self.standing = list(platform.messages)
 
     def person(self, name: str) -> Somebody:
         """Somebody of the demo community by code, or a stranger by any other name."""
@@ -154,7 +157,8 @@ class World:
         return [shown for shown in self.platform.messages if shown.chat == chat]
 
     def pushes(self, name: str) -> list[str]:
-        return [shown.message.text for shown in self.messages(f"private:{name}")]
+        """What was sent to a person in private since the world began."""
+        return [shown.message.text for shown in self.messages(f"private:{name}") if shown not in self.standing]
 
 
 def _labels(message: Rendered) -> list[str]:
@@ -162,13 +166,19 @@ def _labels(message: Rendered) -> list[str]:
 
 
 @asynccontextmanager
-async def made_world(url: str, folder: Path, platform: str = "memory", now: str | None = None):
-    """A world on the database at `url`: the demo community, whose people speak through `platform`."""
+async def made_world(url: str, folder: Path, platform: str = "memory", now: str | None = None, digests: bool = False):
+    """A world on the database at `url`: the demo community, whose people speak through `platform`.
+
+    Without `digests` the mornings are quiet, so that what is pushed is what a test caused.
+    """
     settings = Settings(_env_file=None, DATABASE_URL=url, DATA_DIR=folder, DEMO=False, ENCRYPTION_KEYS=KEYS, HASH_KEY=HASH)
     clock = HandClock(datetime.fromisoformat(now) if now else default_clock())
     memory = MemoryPlatform(name=platform)
     app = Application(settings, [memory], clock)
+    if not digests:
+        app.alarms = Alarms(app.database, clock, app.alarms.on_posted, {name: job for name, job in JOBS.items() if "digest" not in name})
     await _fill(app, memory, platform)
+    await app.alarms.take_as_done(clock.now())
     await app.start(serve=False)
     world = World(app, memory, clock)
     try:
@@ -195,7 +205,6 @@ async def _fill(app: Application, memory: MemoryPlatform, platform: str) -> None
         await load(session, now)
         await _rename(session, platform)
         await _show_cards(session, memory)
-    await app.alarms.take_as_done(now)
     if file is not None:
         await app.database.close()  # SQLite moves its write-ahead log into the file
         app.database.engine = create_engine(url)
@@ -213,7 +222,9 @@ async def _rename(session: Any, platform: str) -> None:
 
 async def _show_cards(session: Any, memory: MemoryPlatform) -> None:
     """The cards that stand in the demo's groups stand in the memory platform too."""
-    private = {keyring.hash("local", chat.address): chat.address for chat in await session.scalars(sa.select(Chat)) if chat.kind == "private"}
+    private = {
+        keyring.hash("local", chat.address): chat.address for chat in await session.scalars(sa.select(Chat)) if chat.kind == "private"
+    }
     for row in await session.scalars(sa.select(LocalMessage)):
         buttons = tuple(
             tuple(RenderedButton(b["label"], b.get("action", ""), b.get("url", "").rpartition("=")[2]) for b in line)
