@@ -131,13 +131,16 @@ async def is_liaison(context: Context, unit_code: str | None) -> bool:
 
 async def _promised(context: Context, commitment: Commitment) -> set[str]:
     """What the actor is to a commitment: its owner, or the one who reviews it; nobody reviews their own."""
-    actor, kind = context.actor, commitment.owner_kind
-    own = {
-        "member": actor.id is not None and commitment.owner == actor.id,
-        "unit": await is_liaison(context, commitment.owner),
-        "org": actor.has("branch_secretary", grid=commitment.owner),
-        "community": actor.has("community_secretary", "coordinator", "community_clerk"),
-    }[kind]
+    actor, kind, own = context.actor, commitment.owner_kind, False
+    match kind:
+        case "member":
+            own = actor.id is not None and commitment.owner == actor.id
+        case "unit":
+            own = await is_liaison(context, commitment.owner)
+        case "org":
+            own = actor.has("branch_secretary", grid=commitment.owner)
+        case "community":
+            own = actor.has("community_secretary", "coordinator", "community_clerk")
     if own and kind != "community":
         return {"owner"}
     found = {"owner"} if own else set()

@@ -10,7 +10,21 @@ from typing import Any
 
 import pytest
 
-from models import AnonymousToken, Claim, Enrollment, Order, Person, Post, PostClaim, Problem, Task, keyring
+from models import (
+    ActionItem,
+    AnonymousToken,
+    Claim,
+    Commitment,
+    Enrollment,
+    Meeting,
+    Order,
+    Person,
+    Post,
+    PostClaim,
+    Problem,
+    Task,
+    keyring,
+)
 from models.community import Chat
 from models.lifecycle import LIVES, NEW, SAME
 from models.types import new_id
@@ -101,6 +115,45 @@ RULES = {
         withdraw     | ACTIVE                                         | WITHDRAWN   | applicant coordinator
         return       | WITHDRAWN                                      | ACTIVE      | coordinator
     """,
+    "meeting": """
+        placeholder  | -                                              | PLACEHOLDER | scheduler
+        schedule     | - PLACEHOLDER                                  | SCHEDULED   | coordinator street
+        topics       | SCHEDULED                                      | TOPICS      | scheduler
+        agenda       | SCHEDULED TOPICS                               | AGENDA      | coordinator scheduler
+        notice       | SCHEDULED TOPICS AGENDA                        | NOTICED     | coordinator scheduler
+        reschedule   | SCHEDULED TOPICS AGENDA                        | SCHEDULED   | coordinator
+        postpone     | NOTICED                                        | SCHEDULED   | secretary
+        put_off      | SCHEDULED TOPICS AGENDA NOTICED                | PLACEHOLDER | secretary
+        open         | SCHEDULED TOPICS AGENDA NOTICED                | IN_SESSION  | coordinator
+        end          | IN_SESSION                                     | HELD        | coordinator
+        confirm      | HELD                                           | MINUTED     | secretary
+        close        | MINUTED                                        | CLOSED      | coordinator scheduler
+        miss         | PLACEHOLDER SCHEDULED TOPICS AGENDA NOTICED    | MISSED      | scheduler
+        cancel       | SCHEDULED TOPICS AGENDA NOTICED                | CANCELLED   | secretary
+    """,
+    "action_item": """
+        decide       | -                                              | OPEN        | coordinator
+        done         | OPEN                                           | DONE        | claimer coordinator
+        reopen       | DONE                                           | OPEN        | coordinator
+        extend       | OPEN                                           | =           | secretary
+        transfer     | OPEN                                           | TRANSFERRED | coordinator
+        cancel       | OPEN                                           | CANCELLED   | secretary
+    """,
+    "commitment": """
+        write        | -                                              | DRAFT         | claimer coordinator
+        rewrite      | DRAFT                                          | =             | claimer coordinator
+        submit       | DRAFT                                          | SUBMITTED     | claimer coordinator
+        return       | SUBMITTED                                      | DRAFT         | reviewer
+        publish      | SUBMITTED                                      | PUBLISHED     | reviewer
+        withdraw     | DRAFT SUBMITTED                                | WITHDRAWN     | claimer
+        progress     | PUBLISHED IN_PROGRESS                          | IN_PROGRESS   | claimer
+        open_review  | PUBLISHED IN_PROGRESS                          | REVIEW_OPEN   | scheduler
+        self_report  | REVIEW_OPEN SELF_REPORTED                      | SELF_REPORTED | claimer
+        no_report    | REVIEW_OPEN                                    | NOT_REPORTED  | scheduler
+        open_votes   | SELF_REPORTED                                  | IN_EVALUATION | scheduler
+        evaluate     | IN_EVALUATION                                  | EVALUATED     | reviewer
+        archive      | EVALUATED                                      | ARCHIVED      | coordinator scheduler
+    """,
 }
 
 # person: (roles with grid, ACTIVE member, the words of RULES that are true of them)
@@ -117,8 +170,10 @@ PEOPLE: dict[str, tuple[tuple[Grant, ...], bool, set[str]]] = {
     "leader elsewhere": ((Grant("grid_leader", grid="G2"),), False, {"member"}),
     "coordinator": ((Grant("coordinator"),), False, {"leader", "coordinator", "member"}),
     "clerk": ((Grant("community_clerk"),), False, {"leader", "coordinator", "member"}),
-    "secretary": ((Grant("community_secretary"),), False, {"leader", "coordinator", "secretary", "member"}),
-    "street": ((Grant("street_organizer"),), False, set()),
+    "secretary": ((Grant("community_secretary"),), False, {"leader", "coordinator", "secretary", "member", "reviewer"}),
+    "branch secretary": ((Grant("branch_secretary", grid="G1"),), False, {"member", "reviewer"}),
+    "secretary of another branch": ((Grant("branch_secretary", grid="G2"),), False, {"member"}),
+    "street": ((Grant("street_organizer"),), False, {"street"}),
     "administrator": ((Grant("admin"),), False, {"member"}),
     "scheduler": (SCHEDULER.grants, False, {"scheduler"}),
 }
@@ -148,7 +203,9 @@ class Store:
         return self.rows.get((model, key))
 
     async def scalar(self, query: Any) -> Any:
-        """The one question that is no look-up by id: does this person lead a team of the claimer?"""
+        """The questions that are no look-up by id: the claimer's grid, and whether this person leads a team of the claimer."""
+        if "enrollment" in str(query):
+            return "G1"
         return "a team" if PERSONS["team leader"].id in query.compile().params.values() else None
 
     async def flush(self) -> None:
@@ -214,7 +271,11 @@ def things() -> dict[str, Any]:
     )
     post_claim = PostClaim(id=new_id(), post_id=post.id, person_id=ids["claimer"], applied_at=now)
     enrollment = Enrollment(id=new_id(), community_id="c", person_id=ids["claimer"], grid_code="G1", applied_at=now)
+    meeting = Meeting(id=new_id(), community_id="c", created_at=now)
     return {
+        "meeting": meeting,
+        "action_item": ActionItem(id=new_id(), meeting_id=meeting.id, code="a", number=1, text="t", owner_id=ids["claimer"], due=now),
+        "commitment": Commitment(id=new_id(), community_id="c", owner=ids["claimer"], year=2026),
         "enrollment": enrollment,
         "problem": problem,
         "order": order,
