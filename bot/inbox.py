@@ -67,7 +67,12 @@ class Inbox:
         self._waiting.append(waiting)
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
-        return await asyncio.shield(waiting.stored)
+        number = await asyncio.shield(waiting.stored)
+        try:
+            await self.database.durable()
+        except STORAGE_ERRORS as error:
+            raise StorageDown(str(error)) from error
+        return number
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -108,7 +113,7 @@ class Inbox:
         insert = _INSERT_SQLITE if self.database.sqlite else _INSERT_POSTGRESQL
         lease = self.lease() if self.database.sqlite else None
         ids: list[int] = []
-        async with self.database.connection() as connection:
+        async with self.database.connection(durable=False) as connection:
             lanes = [values["lane"] for values in rows] if lease else []
             held = set((await connection.execute(_HELD, {"lanes": lanes})).scalars()) if lease else set()
             for values in rows:

@@ -53,8 +53,9 @@ class Application:
         self.relays: dict[tuple[str, str], Relay] = {}
         self.turns = Turns(self.database, self.clock, root, self.platforms)
         self.alarms = Alarms(self.database, self.clock)
-        self.inbox.on_stored = self.turns.wake.set
+        self.inbox.on_stored = self.turns.look
         self.inbox.lease, self.inbox.on_taken = self.turns.lease, self.turns.take
+        self.turns.relays = self.relays
         self.turns.on_posted = self.alarms.on_posted = self._posted
         self._tasks: list[asyncio.Task[None]] = []
         self._site: web.AppRunner | None = None

@@ -1,49 +1,51 @@
-"""The durable way out: sends outbox rows in order per chat, within the platform's limits, each failure by its own rule (design.md §2)."""
+"""The durable way out: sends outbox rows in order per chat, within the platform's limits (design.md §2).
+
+Most replies leave straight from their turn: where the chat is idle and may get a message now, `begin` has them stored as `sending` in the
+turn's own commit, and `send` sends them when that is on the disk. All else is `pending` until a look finds it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.delivery import UNREACHABLE, Delivery, Outcome, Outgoing, lane_of
 from bot.leases import Leases
 from bot.limits import Limits
-from bot.platforms.base import Blocked, ChatMoved, Media, MessageGone, NotSent, Platform, Refused, RetryAfter, SendError, Uncertain
-from models import AnonymousToken, Chat, ChatAccount, ExportFile, OutboxMessage
-from models import Media as StoredMedia
+from bot.outcomes import Outcomes
+from bot.platforms.base import Platform
+from models import Chat, OutboxMessage
 from models.database import STORAGE_ERRORS, Database, describe
-from services import identity
 from services.clock import Clock
-from services.media import store
 from services.post import Urgency
-from texts.render import Rendered, render, text
-from texts.screen import Screen
 
 BATCH = 100
-MOST_IN_FLIGHT = 16
-MOST_ATTEMPTS = 12
-UNWANTED = timedelta(hours=24)
-UNREACHABLE = 30.0
+MOST_IN_FLIGHT = 32
+TRUSTED = 5.0  # seconds for which a lease of 15 is not asked about again
 
 log = structlog.get_logger("outbox")
 _OUT: sa.Table = OutboxMessage.__table__  # type: ignore[attr-defined]
 _CHAT: sa.Table = Chat.__table__  # type: ignore[attr-defined]
 
-# The statements of every message, made once: making one costs more than running it. The states stand in the first as the index on
+# The statements of every message, made once: making one costs more than running it. The states stand in them as the index on
 # open rows says them, so that SQLite uses that index.
+_OPEN = (
+    _OUT.c.platform == sa.bindparam("platform"), _OUT.c.bot == sa.bindparam("bot"), sa.text("outbox.state IN ('pending','sending')"),
+    _OUT.c.send_after <= sa.bindparam("now"),
+)  # fmt: skip
 _DUE = (
     sa.select(_OUT, _CHAT.c.address, _CHAT.c.kind.label("kind_of_chat"))
     .outerjoin(_CHAT, _CHAT.c.id == _OUT.c.chat_id)
     .where(
-        _OUT.c.platform == sa.bindparam("platform"), _OUT.c.bot == sa.bindparam("bot"), sa.text("outbox.state IN ('pending','sending')"),
-        _OUT.c.state == "pending", _OUT.c.send_after <= sa.bindparam("now"),
+        *_OPEN, _OUT.c.state == "pending",
         sa.or_(_OUT.c.kind == "toast", _OUT.c.chat_id.is_(None), _OUT.c.chat_id.not_in(sa.bindparam("closed", expanding=True))),
     )
     .order_by(sa.case((_OUT.c.urgency <= Urgency.URGENT, 0), else_=1), _OUT.c.id)
@@ -55,26 +57,28 @@ _SENDING = (
     .values(state="sending", attempts=_OUT.c.attempts + 1)
     .returning(_OUT.c.id)
 )
-_SENT = (
-    sa.update(_OUT)
-    .where(_OUT.c.id == sa.bindparam("row"), _OUT.c.state == "sending")
-    .values(state="sent", message_id=sa.bindparam("message"), sent_at=sa.bindparam("now"), body=sa.null(), error="")
-)
-_MENU = sa.update(_CHAT).where(_CHAT.c.id == sa.bindparam("chat")).values(menu=sa.bindparam("shown"), menu_message=sa.bindparam("message"))
+_QUEUED = sa.select(_OUT.c.chat_id).where(*_OPEN, sa.text("outbox.state = 'pending' AND outbox.kind != 'toast'")).limit(BATCH)
+_ANY = sa.select(_OUT.c.id).where(*_OPEN).limit(1)
+_COLUMNS = (
+    "platform", "bot", "kind", "chat_id", "send_after", "language", "dedupe_key", "cause", "token_id", "card", "subject", "urgency",
+    "policy", "body", "message_id", "state", "attempts", "uncertain",
+)  # fmt: skip
+_INSERT = sa.insert(_OUT).returning(_OUT.c.id, sort_by_parameter_order=True)
 
 
-@dataclass
-class _Outcome:
-    """What became of one row, written together with others in one commit."""
+@dataclass(slots=True)
+class _Lane:
+    """A chat that is taken, until nothing is left for it.
 
-    row: Any
-    state: str
-    message_id: str = ""
-    error: str = ""
-    uncertain: bool | None = None
-    menu: list[list[str]] | None = None
-    extra: Callable[[Any], Any] | None = None
-    again_as: str = ""
+    `rows`: what is to be sent there, one after another. `coming`: how many more are stored as being sent by a transaction that is not
+    on the disk yet. `stuck`: one of them stays behind as pending, and so do those behind it. `look`: the look at which it was taken.
+    """
+
+    look: int
+    rows: list[Any] = field(default_factory=list)
+    coming: int = 0
+    sending: bool = False
+    stuck: bool = False
 
 
 @dataclass
@@ -90,10 +94,10 @@ class Relay:
 
     def __post_init__(self) -> None:
         self.limits = Limits(self.platform.capabilities)
-        self._busy: dict[str, int] = {}  # lane → the look at which it was taken
+        self.delivery = Delivery(self.database, self.clock, self.platform, self.limits)
+        self.outcomes = Outcomes(self.database, self.clock, self._over, lambda number: self.on_dead(number))
+        self._lanes: dict[str, _Lane] = {}
         self._sending: set[asyncio.Task[None]] = set()
-        self._outcomes: list[_Outcome] = []
-        self._flushing: asyncio.Lock = asyncio.Lock()
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._stepping = asyncio.Lock()
         self._held: dict[str, float] = {}
@@ -107,6 +111,7 @@ class Relay:
     # -- waiting for a delivery -------------------------------------------------------------------------------
     async def delivered(self, ids: Sequence[int]) -> None:
         """Wait until these rows have reached an end (sent, dead, superseded) or are held for later."""
+        await self.outcomes.write()
         futures = []
         for number in ids:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -142,12 +147,9 @@ class Relay:
 
     async def idle(self) -> bool:
         """Whether nothing is due or in flight here."""
+        await self.outcomes.write()
         async with self.database.connection() as connection:
-            due = await connection.execute(
-                sa.select(_OUT.c.id)
-                .where(*self._mine(), _OUT.c.state.in_(("pending", "sending")), _OUT.c.send_after <= self.clock.now())
-                .limit(1)
-            )
+            due = await connection.execute(_ANY, self._asked())
             return due.first() is None and not self._sending
 
     # -- the loop ---------------------------------------------------------------------------------------------
@@ -175,21 +177,19 @@ class Relay:
             pass
         if self._sending:
             await asyncio.wait(self._sending, timeout=UNREACHABLE)
+        await self.outcomes.close()
         with suppress(*STORAGE_ERRORS):
-            await self._write_outcomes()
             await self.leases.release(self._lease)
 
     @property
     def _lease(self) -> str:
         return f"relay:{self.platform.name}:{self.platform.bot}"
 
-    @property
-    def _once(self) -> bool:
-        """Whether the platform delivers a send with the same key once only: then sending again harms nobody and needs no mark."""
-        return bool(getattr(self.platform, "sends_once", False))
-
     def _mine(self) -> tuple[Any, ...]:
         return _OUT.c.platform == self.platform.name, _OUT.c.bot == self.platform.bot
+
+    def _asked(self) -> dict[str, Any]:
+        return {"platform": self.platform.name, "bot": self.platform.bot, "now": self.clock.now()}
 
     async def _lead(self) -> bool:
         now = time.monotonic()
@@ -199,9 +199,9 @@ class Relay:
         if not await self.leases.hold(self._lease):
             self._leading_until = 0.0
             return False
-        self._leading_until = now + 5.0
         if fresh:
             await self._adopt_orphans()
+        self._leading_until = now + TRUSTED  # not before the orphans are adopted: a turn may begin to send from now on
         return True
 
     async def _adopt_orphans(self) -> None:
@@ -212,11 +212,11 @@ class Relay:
                 .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast")
                 .values(state="superseded", body=sa.null())
             )
-            again = sa.or_(_OUT.c.uncertain.is_(False), _OUT.c.kind != "send", sa.literal(self._once))
+            again = sa.or_(_OUT.c.uncertain.is_(False), _OUT.c.kind != "send", sa.literal(self.delivery.once))
             await connection.execute(
                 sa.update(_OUT)
                 .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.policy == "resend", again)
-                .values(state="pending", uncertain=not self._once)
+                .values(state="pending", uncertain=not self.delivery.once)
             )
             await connection.execute(
                 sa.update(_OUT)
@@ -230,264 +230,167 @@ class Relay:
         self._looks += 1
         if not await self._lead():
             return 2.0
-        room = MOST_IN_FLIGHT - len(self._sending)
+        room = MOST_IN_FLIGHT - len(self._lanes)
         if room <= 0:
             return 0.5
         moment = time.monotonic()
         self._held = {lane: until for lane, until in self._held.items() if until > moment}
         earliest = min([self.rest, *(until - moment for until in self._held.values())])
         # A chat that may not get its next message yet must not hide the others behind its queue.
-        closed = [*self._busy, *self._held]
-        chosen: dict[str, Any] = {}
-        superseded: list[int] = []
-        async with self.database.connection() as connection:
-            asked = {"platform": self.platform.name, "bot": self.platform.bot, "now": self.clock.now(), "closed": closed}
-            due = (await connection.execute(_DUE, asked)).all()
-            if not due:
-                return max(earliest, 0.001)
-            latest_edit = {(row.chat_id, row.card): row.id for row in due if row.kind == "edit" and row.card}
-            for row in due:
-                if row.kind == "edit" and row.card and latest_edit[row.chat_id, row.card] != row.id:
-                    superseded.append(row.id)
-                    continue
-                lane = _lane(row)
-                if lane in self._busy or lane in chosen or len(chosen) >= room:
-                    continue
-                if row.address:
-                    key, group = (lane, False) if row.kind == "toast" else self.platform.rate_key(row.address)
-                    ready = self.limits.ready_at(key, group, moment)
-                    if ready > moment:
-                        earliest = min(earliest, ready - moment)
-                        self._held[lane] = ready
-                        chosen[lane] = None
-                        continue
-                    if row.kind != "toast":
-                        self.limits.take(key, group, moment)
-                chosen[lane] = row
-            taken = [row for row in chosen.values() if row is not None]
-            if superseded:
-                await connection.execute(sa.update(_OUT).where(_OUT.c.id.in_(superseded)).values(state="superseded", body=sa.null()))
-            if taken:
+        closed = [*self._lanes, *self._held]
+        taken: list[Any] = []
+        try:
+            async with self.database.connection() as connection:
+                due = (await connection.execute(_DUE, {**self._asked(), "closed": closed})).all()
+                if not due:
+                    return max(earliest, 0.001)
+                superseded, waiting = self._choose(due, taken, room, moment)
+                if superseded:
+                    old = sa.update(_OUT).where(_OUT.c.id.in_(superseded))
+                    await connection.execute(old.values(state="superseded", body=sa.null()))
                 # Whoever woke up late takes nothing that another process has begun to send in the meantime.
-                mine = await connection.execute(_SENDING, {"rows": [row.id for row in taken]})
-                still = set(mine.scalars())
-                taken = [row for row in taken if row.id in still]
+                mine = await connection.execute(_SENDING, {"rows": [row.id for row in taken]}) if taken else None
+                still = set(mine.scalars()) if mine else set()
+        except BaseException:
+            self._not_coming(taken)
+            raise
         for number in superseded:
             self._over(number)
         for row in taken:
-            self._busy[_lane(row)] = self._looks
-            task = asyncio.create_task(self._send(row))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-        left = len(due) - len(superseded) - len(taken)
+            if row.id in still:
+                self._start(row)
+        self._not_coming(taken)
+        left = len(due) - len(superseded) - len(still)
         if left:
             self._left_over = self._looks
-        if len(due) == BATCH and (not left or any(row is None for row in chosen.values())):
+        if len(due) == BATCH and (not left or waiting):
             return 0.0  # there may be more; where all that was seen is of chats that must wait, look behind them
-        return max(earliest, 0.001)
+        return max(min([earliest, *(self._held[lane] - moment for lane in waiting)]), 0.001)
 
-    # -- one message ------------------------------------------------------------------------------------------
-    async def _send(self, row: Any) -> None:
-        lane = _lane(row)
+    def _choose(self, due: Sequence[Any], taken: list[Any], room: int, moment: float) -> tuple[list[int], set[str]]:
+        """Take the lanes of what may leave now into `taken`, one message of each. The edits that a later one replaces, and the lanes
+        whose messages must wait."""
+        superseded: list[int] = []
+        waiting: set[str] = set()
+        latest_edit = {(row.chat_id, row.card): row.id for row in due if row.kind == "edit" and row.card}
+        for row in due:
+            lane = lane_of(row)
+            if row.kind == "edit" and row.card and latest_edit[row.chat_id, row.card] != row.id:
+                superseded.append(row.id)
+            elif lane in self._lanes or lane in waiting or len(taken) + len(waiting) >= room:
+                continue
+            elif row.address and (ready := self._take(row, moment)) > moment:
+                self._held[lane] = ready
+                waiting.add(lane)
+            else:
+                self._lanes[lane] = _Lane(self._looks, coming=1)
+                taken.append(row)
+        return superseded, waiting
+
+    # -- straight from the turn -------------------------------------------------------------------------------
+    async def begin(self, connection: AsyncConnection, rows: Sequence[Outgoing]) -> None:
+        """Take the chats of those of a turn's rows that may leave as soon as they are on the disk; such a row is to be stored as
+        `sending`. After the commit they are for `send`, and when it fails for `let_go`.
+        """
+        if self._stopping or time.monotonic() >= self._leading_until:
+            return
+        self._begin(rows, (await connection.execute(_QUEUED, self._asked())).scalars().all())
+        # Whoever became the relay meanwhile has asked already what was being sent, and would not hear of these. (On SQLite nobody
+        # becomes anything during a transaction of ours.)
+        if not self.database.sqlite and not await self.leases.holds(connection, self._lease):
+            self.let_go(rows)
+
+    def _begin(self, rows: Sequence[Outgoing], queued: Collection[str | None]) -> None:
+        """Take the chats of the rows that may leave now. In a chat the first that must wait keeps those behind it waiting."""
+        moment, now = time.monotonic(), self.clock.now()
+        closed = {*queued} | {key for key, until in self._held.items() if until > moment}
+        closed |= {key for key, lane in self._lanes.items() if lane.coming or lane.stuck}
+        crowded = len(queued) == BATCH  # there may be more of them than were seen
+        for row in rows:
+            full = crowded or (row.lane not in self._lanes and len(self._lanes) >= MOST_IN_FLIGHT)
+            if full or row.lane in closed or row.address is None or row.send_after > now or self._take(row, moment) > moment:
+                closed.add(row.lane)
+                continue
+            self._lanes.setdefault(row.lane, _Lane(self._looks)).coming += 1
+            row.state, row.attempts = "sending", 1
+
+    def _take(self, row: Any, moment: float) -> float:
+        """Count a row against the limits where it may leave now; the moment from which it may."""
+        key, group = (lane_of(row), False) if row.kind == "toast" else self.platform.rate_key(row.address)
+        ready = self.limits.ready_at(key, group, moment)
+        if ready <= moment and row.kind != "toast":
+            self.limits.take(key, group, moment)
+        return ready
+
+    def let_go(self, rows: Sequence[Outgoing]) -> None:
+        """These rows will not leave straight from their turn: nothing was committed, or another process sends."""
+        for row in rows:
+            if row.state == "sending":
+                row.state, row.attempts = "pending", 0
+                self._not_coming([row])
+
+    def send(self, rows: Sequence[Outgoing]) -> None:
+        """Send those of the rows that were stored as `sending`, and that are on the disk by now."""
+        for row in rows:
+            if row.state == "sending":
+                row.attempts = 0  # as in a row that a look found: what was tried before
+                self._start(row)
+                self._not_coming([row])
+
+    # -- the messages of a chat -------------------------------------------------------------------------------
+    def _start(self, row: Any) -> None:
+        """Send a row of a lane that is ours: now, or behind what is being sent there."""
+        lane = self._lanes[lane_of(row)]
+        lane.rows.append(row)
+        if not lane.sending:
+            lane.sending = True
+            task = asyncio.create_task(self._send(lane_of(row), lane))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, key: str, lane: _Lane) -> None:
+        while lane.rows:
+            row = lane.rows.pop(0)
+            try:
+                if row.kind == "edit" and not row.message_id:  # what it changes may just have left: its number must be found
+                    await self._write_down()
+                outcome = Outcome(row, "pending") if lane.stuck else await self.delivery.deliver(row)
+            except Exception as error:
+                log.error("outbox.failed", row=row.id, error=describe(error), exc_info=True)
+                outcome = Outcome(row, "dead", error=describe(error))
+            self.sent += outcome.state == "sent"
+            lane.stuck = lane.stuck or outcome.state == "pending"
+            self.outcomes.add(outcome)
+            if not lane.rows and (lane.stuck or row.id in self._waiting):
+                await self._write_down()  # the next look must find it written
+        lane.sending = False
+        self._free(key)
+
+    async def _write_down(self) -> None:
         try:
-            outcome = await self._deliver(row)
-        except Exception as error:
-            log.error("outbox.failed", row=row.id, error=describe(error), exc_info=True)
-            outcome = _Outcome(row, "dead", error=describe(error))
-        self._outcomes.append(outcome)
-        try:
-            await self._write_outcomes()
+            await self.outcomes.write()
         except STORAGE_ERRORS as error:
             log.warning("outbox.unreachable", error=describe(error))
-            asyncio.get_running_loop().call_later(1.0, lambda: asyncio.ensure_future(self._retry_outcomes()))
-        finally:
-            look = self._busy.pop(lane, 0)
-            # Only a look that saw this lane closed can have left something behind in it.
-            if self._looks != look or self._left_over >= look or outcome.state == "pending":
-                self.wake.set()
 
-    async def _retry_outcomes(self) -> None:
-        try:
-            await self._write_outcomes()
-        except STORAGE_ERRORS:
-            if not self._stopping:
-                asyncio.get_running_loop().call_later(1.0, lambda: asyncio.ensure_future(self._retry_outcomes()))
-
-    async def _deliver(self, row: Any) -> _Outcome:
-        address = await self._address(row)
-        if address is None:
-            return _Outcome(row, "dead", error="no address: the chat is gone, or the sealed address was destroyed")
-        try:
-            message_id, menu = await asyncio.shield(self._call(row, address))
-        except RetryAfter as error:
-            key = _lane(row) if row.kind == "toast" else self.platform.rate_key(address)[0]
-            self.limits.pause(key, time.monotonic() + error.seconds, error.everywhere)
-            return _Outcome(row, "pending", error=str(error))
-        except (NotSent, Uncertain, Refused, MessageGone, Blocked) as error:
-            if row.kind == "toast":  # the moment for it has passed, and nobody misses it
-                return _Outcome(row, "superseded", error=str(error))
-            return self._failed(row, address, error)
-        except ChatMoved as error:
-            if row.attempts + 1 >= MOST_ATTEMPTS:
-                return _Outcome(row, "dead", error=str(error))
-            given = self.platform.name, self.platform.bot, address.partition("/")[0], error.new_chat_id
-            return _Outcome(row, "pending", error=str(error), extra=lambda session: identity.move_chat(session, *given))
-        self.sent += 1
-        return _Outcome(row, "sent", message_id=message_id, menu=menu)
-
-    def _failed(self, row: Any, address: str, failure: SendError) -> _Outcome:
-        """What becomes of a message that did not go out, or of which nobody knows whether it did."""
-        match failure:
-            case NotSent():
-                # Surely not delivered, so sending it again doubles nothing: it is given up only when nobody would want it any more.
-                if self.clock.now() - row.send_after >= UNWANTED:
-                    return _Outcome(row, "dead", error=str(failure))
-                self._rest(address, 0.25 * 2 ** min(row.attempts, 10))
-                return _Outcome(row, "pending", error=str(failure))
-            case Uncertain():
-                again = row.policy == "resend" and (not row.uncertain or row.kind != "send" or self._once)
-                if again and row.attempts + 1 < MOST_ATTEMPTS:
-                    # What broke this answer off (a gateway that restarts) breaks the next one off too, and there is one more try alone.
-                    self._rest(address, 2.0 * 2 ** min(row.attempts, 10))
-                    return _Outcome(row, "pending", error=str(failure), uncertain=True)
-                return _Outcome(row, "dead", error=f"unanswered: {failure}", uncertain=True)
-            case Blocked():
-                return _Outcome(row, "dead", error=f"blocked: {failure}", extra=lambda session: _mark_blocked(session, row))
-            case MessageGone() if row.kind == "edit":
-                return _Outcome(row, "pending", error=str(failure), again_as="send")
-            case MessageGone():
-                return _Outcome(row, "superseded", error=str(failure))
-        return _Outcome(row, "dead", error=f"refused: {failure}")
-
-    def _rest(self, address: str, seconds: float) -> None:
-        key, _ = self.platform.rate_key(address)
-        self.limits.pause(key, time.monotonic() + min(UNREACHABLE, seconds))
-
-    async def _address(self, row: Any) -> str | None:
-        if row.token_id is None:
-            return str(row.address) if row.address else None
-        async with self.database.transaction() as session:
-            token = await session.get(AnonymousToken, row.token_id)
-            return token.return_address.split("\n", 3)[2] if token and token.return_address else None
-
-    async def _call(self, row: Any, address: str) -> tuple[str, list[list[str]] | None]:
-        can = self.platform.capabilities
-        if row.kind == "toast":
-            shown = Screen.from_json(row.body["screen"]) if row.body["screen"] else None
-            said = render(shown, row.language, can).text[: can.toast_limit] if shown else ""
-            await self.platform.toast(address, row.body["press"], said)
-            return "", None
-        if row.kind == "clear":
-            await self.platform.clear(address, row.message_id)
-            return row.message_id, None
-        screen = Screen.from_json(row.body)
-        message = render(screen, row.language, can)
-        if row.uncertain and row.kind == "send":
-            message = _marked(message, text("outbox.again", {}, row.language))
-        menu = [list(entry) for entry in message.menu] or (None if can.buttons else [])
-        if row.kind == "edit":
-            target = row.message_id or await self._card_message(row)
-            if target and can.edits:
-                await self.platform.edit(address, target, message)
-                return target, menu if row.message_id else None
-            if not row.message_id:
-                return "", None
-        media = await self._media(screen)
-        return await self.platform.send(address, message, media=media, key=f"out:{row.id}"), menu
-
-    async def _card_message(self, row: Any) -> str:
-        async with self.database.connection() as connection:
-            found = await connection.execute(
-                sa.select(_OUT.c.message_id)
-                .where(_OUT.c.chat_id == row.chat_id, _OUT.c.card == row.card, _OUT.c.state == "sent", _OUT.c.message_id != "")
-                .order_by(_OUT.c.sent_at.desc(), _OUT.c.id.desc())
-                .limit(1)
-            )
-            return found.scalar() or ""
-
-    async def _media(self, screen: Screen) -> tuple[Media, ...]:
-        if not screen.media:
-            return ()
-        async with self.database.transaction() as session:
-            rows = list(await session.scalars(sa.select(StoredMedia).where(StoredMedia.id.in_(screen.media)).order_by(StoredMedia.id)))  # type: ignore[attr-defined]
-            made = await session.execute(sa.select(ExportFile.media_id, ExportFile.name).where(ExportFile.media_id.in_(screen.media)))  # type: ignore[attr-defined,call-overload]
-        names = {row.media_id: row.name for row in made}
-        files = []
+    def _not_coming(self, rows: Sequence[Any]) -> None:
+        """These rows were expected in their lanes, and are there by now or never will be."""
         for row in rows:
-            try:
-                name = names.get(row.id) or f"{row.id}.{row.mime.partition('/')[2]}"
-                files.append(Media(await asyncio.to_thread(store.read, row.sha256), row.mime, name))
-            except FileNotFoundError:
-                log.warning("media.missing", media=row.id)
-        return tuple(files)
+            self._lanes[lane_of(row)].coming -= 1
+            self._free(lane_of(row))
 
-    # -- writing down -----------------------------------------------------------------------------------------
-    async def _write_outcomes(self) -> None:
-        async with self._flushing:
-            if not self._outcomes:
-                return
-            outcomes, self._outcomes = self._outcomes, []
-            try:
-                async with self.database.transaction() as session:
-                    for outcome in outcomes:
-                        await self._write(session, outcome)
-            except (*STORAGE_ERRORS, asyncio.CancelledError):
-                self._outcomes = outcomes + self._outcomes
-                raise
-            except Exception as error:
-                log.error("outbox.outcomes_failed", error=describe(error))
-                await self._write_each(outcomes)
-        for outcome in outcomes:
-            if outcome.state == "dead":
-                log.warning("outbox.dead", row=outcome.row.id, kind=outcome.row.kind, error=outcome.error)
-                self.on_dead(outcome.row.id)
-            if outcome.state in ("sent", "dead", "superseded"):
-                self._over(outcome.row.id)
-
-    async def _write_each(self, outcomes: Sequence[_Outcome]) -> None:
-        """One by one, so that one that cannot be written does not spoil it for the others."""
-        for outcome in outcomes:
-            try:
-                async with self.database.transaction() as session:
-                    await self._write(session, outcome)
-            except STORAGE_ERRORS:
-                self._outcomes.append(outcome)
-            except Exception as error:
-                outcome.state, outcome.error, outcome.extra, outcome.menu = "dead", describe(error), None, None
-                async with self.database.transaction() as session:
-                    await self._write(session, outcome)
-
-    async def _write(self, session: Any, outcome: _Outcome) -> None:
-        row = outcome.row
-        values: dict[str, Any] = {"state": outcome.state, "error": outcome.error[:500]}
-        if outcome.uncertain is not None:
-            values["uncertain"] = outcome.uncertain
-        if outcome.state == "sent":
-            values |= {"message_id": outcome.message_id, "sent_at": self.clock.now(), "body": sa.null()}
-        if outcome.again_as:
-            values |= {"kind": outcome.again_as, "message_id": ""}
-        if outcome.uncertain is None and not outcome.again_as and outcome.state == "sent":
-            await session.execute(_SENT, {"row": row.id, "message": outcome.message_id, "now": values["sent_at"]})
-        else:
-            await session.execute(sa.update(_OUT).where(_OUT.c.id == row.id, _OUT.c.state == "sending").values(**values))
-        if outcome.menu is not None and row.chat_id and row.kind in ("send", "edit") and row.kind_of_chat == "private":
-            await session.execute(_MENU, {"chat": row.chat_id, "shown": outcome.menu, "message": outcome.message_id})
-        if outcome.extra is not None:
-            await outcome.extra(session)
+    def _free(self, key: str) -> None:
+        """Give a lane back when nothing is left for it."""
+        lane = self._lanes[key]
+        if lane.sending or lane.coming:
+            return
+        del self._lanes[key]
+        # Only a look that saw this lane taken can have left something behind in it.
+        if self._looks != lane.look or self._left_over >= lane.look or lane.stuck:
+            self.wake.set()
 
 
-async def _mark_blocked(session: Any, row: Any) -> None:
-    if row.chat_id is None:
-        return
-    await session.execute(sa.update(ChatAccount).where(ChatAccount.private_chat_id == row.chat_id).values(blocked=True))
-    await session.execute(sa.update(Chat).where(Chat.id == row.chat_id, Chat.kind != "private").values(blocked=True))  # type: ignore[arg-type]
-
-
-def _lane(row: Any) -> str:
-    if row.kind == "toast":
-        return f"toast:{row.id}"
-    return row.chat_id or f"token:{row.token_id}"
-
-
-def _marked(message: Rendered, mark: str) -> Rendered:
-    return Rendered(f"{message.text}\n{mark}", message.buttons, message.media, message.ask_location, message.menu)
+async def insert(connection: AsyncConnection, rows: Sequence[Outgoing]) -> None:
+    """Store the rows as they stand; they get their numbers."""
+    values = [{name: getattr(row, name) for name in _COLUMNS} | {"error": ""} for row in rows]
+    for row, number in zip(rows, (await connection.execute(_INSERT, values)).scalars(), strict=True):
+        row.id = number

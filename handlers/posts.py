@@ -1,6 +1,6 @@
 """Posts (认岗领责): who sets one up, who takes one on, who confirms.
 
-staff: 设岗 楼道长 青禾苑9幢 2人 2026年12月1日到2027年11月30日 职责：…   bot: its number, the party group gets the card; else what is missing
+staff: 设岗 楼道长 青禾苑9幢 2人 2026年12月1日到2027年11月30日 职责：…   bot: its number, a card in the party group; else what is missing
 member: 岗位, [认岗], 认岗 3                                            bot: with the grid leader; told when it is confirmed
 grid leader: [确认] [不通过]                                           bot: why not? the member is told
 member: 我的岗位, [卸岗]              staff: 撤岗 3 原因               bot: free again; everybody concerned is told

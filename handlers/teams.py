@@ -3,7 +3,7 @@
 coordinator: 建队 急救突击队 突击队 队长 何晚晴            bot: it stands, the leader knows
 member: 队伍, 入队 急救突击队, 我的队伍, 退队              bot: in, out; the leader is told
 leader: 加队员 急救突击队 周亦安                          bot: asks the member: [同意入队] [不了]
-leader: 带队接单 31 [队名] [3人] [姓名…], [带队接单]        bot: who was taken, who not and why, to the leader alone; the card is edited once
+leader: 带队接单 31 [队名] [3人] [姓名…], [带队接单]        bot: who was taken, who not and why, to the leader alone
 member: 不再推荐 / 恢复推荐                              bot: no task in private any more / again
 """
 

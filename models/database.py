@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
-from models.inline_sqlite import DRIVER
+from models.inline_sqlite import InlineConnection, InlineSession, InlineStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,34 +34,40 @@ def is_sqlite(url: str) -> bool:
     return make_url(url).get_backend_name() == "sqlite"
 
 
-def create_engine(url: str) -> AsyncEngine:
-    """The engine for an address. SQLite: one connection, WAL, synchronous=FULL, BEGIN IMMEDIATE (models.inline_sqlite); its folder is made.
-
-    One connection because SQLite before 3.51.3 has a WAL-reset race between connections, and one process writes anyway.
-    """
-    if not is_sqlite(url):
-        return create_async_engine(url, json_serializer=_json, hide_parameters=True, pool_size=12, max_overflow=8, pool_pre_ping=True)
-    if database := make_url(url).database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-    inline = make_url(url).set(drivername=DRIVER)
-    return create_async_engine(inline, json_serializer=_json, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=60)
-
-
 class Database:
-    """The store: `transaction()` is one unit of work, one commit."""
+    """The store: `transaction()` is one unit of work, one commit. SQLite runs in this thread (`InlineStore`), PostgreSQL on a pool."""
+
+    engine: Any  # an AsyncEngine on PostgreSQL; on SQLite an Engine, which only `InlineStore` uses
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url)
-
-    @property
-    def sqlite(self) -> bool:
-        """Whether the store is the embedded one."""
-        return self.engine.dialect.name == "sqlite"
+        self.sqlite = is_sqlite(url)
+        if self.sqlite:
+            self._inline = InlineStore(make_url(url), json_serializer=_json, hide_parameters=True)
+            self.engine = self._inline.engine
+        else:
+            self.engine = create_async_engine(
+                url, json_serializer=_json, hide_parameters=True, pool_size=12, max_overflow=8, pool_pre_ping=True
+            )
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction on a bare connection; commits at the end, rolls back when the block raises."""
+    async def connection(self, durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """One transaction on a bare connection; commits at the end, rolls back when the block raises.
+
+        When it ends, everything that was committed or seen in it is on the disk. With `durable=False` only a power cut can take it back,
+        until somebody waited for `durable()`: nobody outside may hear of it before.
+        """
+        if not self.sqlite:
+            async with self._pooled() as connection:
+                yield connection
+            return
+        async with self._inline.transaction() as inline:
+            yield inline  # type: ignore[misc]
+        if durable:
+            await self._inline.durable()
+
+    @asynccontextmanager
+    async def _pooled(self) -> AsyncIterator[AsyncConnection]:
         try:
             async with self.engine.begin() as connection:
                 yield connection
@@ -70,25 +76,34 @@ class Database:
                 raise Away(describe(error)) from error
             raise
 
+    async def durable(self) -> None:
+        """Return when everything that was committed before is on the disk. Raises OSError when the disk fails."""
+        if self.sqlite:
+            await self._inline.durable()
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """One transaction with a session; commits at the end, rolls back when the block raises."""
-        async with self.connection() as connection, session_on(connection) as session:
+    async def transaction(self, durable: bool = True) -> AsyncIterator[AsyncSession]:
+        """One transaction with a session; commits at the end, rolls back when the block raises. `durable`: see `connection`."""
+        async with self.connection(durable) as connection, session_on(connection) as session:
             yield session
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.engine.dispose()
+        if self.sqlite:
+            await self._inline.close()
+        else:
+            await self.engine.dispose()
 
 
 @asynccontextmanager
-async def session_on(connection: AsyncConnection, savepoint: bool = False) -> AsyncIterator[AsyncSession]:
+async def session_on(connection: AsyncConnection | InlineConnection, savepoint: bool = False) -> AsyncIterator[AsyncSession]:
     """A session inside the connection's transaction, whose owner commits.
 
     With `savepoint` the session's work stands or falls by itself: when the block raises, what others did on the connection stays.
     """
-    mode: Any = "create_savepoint" if savepoint else "rollback_only"
-    async with AsyncSession(bind=connection, expire_on_commit=False, join_transaction_mode=mode) as session:
+    options: Any = {"expire_on_commit": False, "join_transaction_mode": "create_savepoint" if savepoint else "rollback_only"}
+    made = InlineSession(connection, **options) if isinstance(connection, InlineConnection) else AsyncSession(bind=connection, **options)
+    async with made as session:
         yield session
         await session.flush()
         if savepoint:

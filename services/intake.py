@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, 
 from services import abuse, door, masking, media, moves, post, tickets, understanding, web_history
 from services.codes import next_code
 from services.context import Actor, Context, Refusal
-from services.geography import distance_m, grid_at, round_point
+from services.geography import EARTH_RADIUS_M, distance_m, grid_at, round_point
 from services.places import NamedPlace
 from services.understanding import Understanding, categories
 from services.workdays import deadlines
@@ -218,12 +219,25 @@ async def near_duplicate(context: Context) -> Problem | None:
         sa.select(Problem)
         .where(
             col(Problem.category) == data["category"], col(Problem.state).in_(OPEN), col(Problem.merged_into_id).is_(None),
-            col(Problem.submitted_at) >= context.now - timedelta(days=NEAR_DAYS),
+            col(Problem.submitted_at) >= context.now - timedelta(days=NEAR_DAYS), _about_here(data),
         )
         .order_by(col(Problem.submitted_at).desc())
         .limit(200)
     )  # fmt: skip
     return next((problem for problem in rows if _looks_the_same(data, problem)), None)
+
+
+def _about_here(data: Mapping[str, Any]) -> Any:
+    """Where one that looks the same can be at all: at the place, in the grid, or in a box that holds the circle around the point."""
+    where: list[Any] = [col(Problem.place_id) == data["place_id"]] if data.get("place_id") else []
+    if data.get("grid"):
+        where.append(col(Problem.grid_code) == data["grid"])
+    if (lat := data.get("lat")) is not None:
+        north = math.degrees(1.01 * NEAR_METRES / EARTH_RADIUS_M)
+        east = north / max(0.01, math.cos(math.radians(lat)))
+        points = col(Problem.lat).between(lat - north, lat + north), col(Problem.lon).between(data["lon"] - east, data["lon"] + east)
+        where.append(sa.and_(*points))
+    return sa.or_(*where) if where else sa.false()
 
 
 def _looks_the_same(data: Mapping[str, Any], problem: Problem) -> bool:

@@ -295,14 +295,3 @@ async def _finish(context: Context, made: Post, key: str, reason: str) -> int:
         told += await post.to_person(context, held.person_id, Screen(key, shown.values | {"reason": reason})) is not None
     await _refresh(context, made)
     return told
-
-
-async def release(context: Context, person_id: str) -> int:
-    """End every post of somebody who is no member here any more; how many. Nobody is told: what called this tells them."""
-    query = select(PostClaim.id).where(col(PostClaim.person_id) == person_id, col(PostClaim.state).in_(HELD))
-    found = list((await context.session.scalars(query)).all())
-    for claim_id in found:
-        made, held = await _locked(context, claim_id)
-        await move(program(context), held, "decline" if held.state == "APPLIED" else "end", ended_at=context.now)
-        await _refresh(context, made)
-    return len(found)

@@ -198,8 +198,8 @@ async def sheet(context: Context, number: str) -> Screen:
     welcome = may_claim(context, task) and context.actor.skilled(task.skill)
     if not mine and welcome and shown.phase in ("open", "full"):
         buttons.append(Button("task.button.claim" if shown.phase == "open" else "task.button.wait", Do.claim(task.id)))
-    for team in await led(context) if shown.phase == "open" else ():
-        buttons.append(Button(Key("team.button.lead", {"team": team.name}), Do.team_claim_ask(task.id, team.id)))
+    teams = await led(context) if shown.phase == "open" else ()
+    buttons += [Button(Key("team.button.lead", {"team": team.name}), Do.team_claim_ask(task.id, team.id)) for team in teams]
     if mine and state == "OFFERED":
         buttons += [
             Button("claim.button.accept", Do.accept_offer(mine.id)),

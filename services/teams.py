@@ -206,16 +206,6 @@ async def named_in(context: Context, team: Team, name: str) -> Member:
     return found[0]
 
 
-async def release(context: Context, person_id: str) -> int:
-    """Take somebody who is no member here any more out of every team; how many."""
-    query = select(Team).join(TeamMember, col(TeamMember.team_id) == col(Team.id))
-    found = (await context.session.scalars(query.where(col(TeamMember.person_id) == person_id, col(TeamMember.left_at).is_(None)))).all()
-    for team in found:
-        await _exit(context, team, person_id)
-        team.leader_id = None if team.leader_id == person_id else team.leader_id
-    return len(found)
-
-
 async def _managed(context: Context, said: str) -> Team:
     team = await find(context, said)
     leads = team.leader_id == context.actor.id and context.actor.member_state == "ACTIVE"

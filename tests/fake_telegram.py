@@ -219,6 +219,8 @@ class FakeTelegram(Methods):
                 else:
                     await self._sleep(float(retry_after) if retry_after else pause)
                     pause = min(60.0, 2 * pause or 2.0)
+        if not self._closing.is_set() and any(entry[0] == queue for entry in self.updates):  # it came while the session was closed
+            self._deliverers[queue] = asyncio.create_task(self._deliver(queue))
 
     async def _get_updates(self, call: Call) -> Any:
         if self.webhook:

@@ -120,12 +120,14 @@ class Machine:
             if self.relay._sending:
                 await asyncio.wait(self.relay._sending)
             elif rest > 0:
-                return
+                break
+        await self.relay.outcomes._write_or_try_again()
 
     def start(self) -> None:
         """Run turns and the relay in the background, until the machine is closed."""
-        self.inbox.on_stored, self.inbox.on_taken, self.inbox.lease = self.turns.wake.set, self.turns.take, self.turns.lease
+        self.inbox.on_stored, self.inbox.on_taken, self.inbox.lease = self.turns.look, self.turns.take, self.turns.lease
         self.turns.on_posted = lambda rows: self.relay.wake.set()
+        self.turns.relays = {(self.platform.name, self.platform.bot): self.relay}
         self._tasks = [asyncio.create_task(self.turns.run()), asyncio.create_task(self.relay.run())]
 
     async def close(self) -> None:

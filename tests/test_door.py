@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from faults import NOW, machines, until
 
 import bot.inbox
+import bot.lanes
 import bot.outbox
-import bot.turn
+import scheduler.clock
 
 
 def give(machine):
@@ -95,15 +96,19 @@ async def test_what_was_handed_over_is_run_to_its_end_when_the_turns_stop(machin
 @pytest.mark.parametrize(
     ("statement", "values", "index"),
     [
-        (bot.turn._HEADS, {"now": 0.0, "fetching": [], "most": 32}, "ix_inbox_open"),
+        (bot.lanes.HEADS, {"now": 0.0, "fetching": [], "most": 32}, "ix_inbox_open"),
         (bot.inbox._HELD, {"lanes": ["a"]}, "ix_inbox_open"),
         (bot.outbox._DUE, {"platform": "memory", "bot": "main", "now": NOW, "closed": ["a"]}, "ix_outbox_due"),
+        (bot.outbox._QUEUED, {"platform": "memory", "bot": "main", "now": NOW}, "ix_outbox_due"),
+        (bot.outbox._ANY, {"platform": "memory", "bot": "main", "now": NOW}, "ix_outbox_due"),
+        (scheduler.clock._NEXT, {"now": 0.0, "moment": NOW}, "ix_occurrence_due"),
+        (scheduler.clock._HELD, {}, "ix_occurrence_due"),
     ],
 )
 async def test_what_is_asked_all_the_time_reads_open_rows_alone(machine_sqlite, statement, values, index):
     """SQLite takes an index on some of the rows only for the very condition that it was made with."""
     seen = []
-    engine = machine_sqlite.database.engine.sync_engine
+    engine = machine_sqlite.database.engine
     sa.event.listen(engine, "before_cursor_execute", lambda *_event: seen.append(_event[2:4]))
     async with machine_sqlite.database.connection() as connection:
         await connection.execute(statement, values)

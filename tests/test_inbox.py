@@ -78,9 +78,9 @@ class Commits:
         self.count, whole = 0, database.connection
 
         @asynccontextmanager
-        async def counted():
+        async def counted(durable=True):
             self.count += 1
-            async with whole() as connection:
+            async with whole(durable) as connection:
                 yield connection
 
         monkeypatch.setattr(database, "connection", counted)
@@ -98,8 +98,8 @@ async def test_nothing_is_acknowledged_before_the_commit(machine, monkeypatch):
     whole = machine.database.connection
 
     @asynccontextmanager
-    async def slow():
-        async with whole() as connection:
+    async def slow(durable=True):
+        async with whole(durable) as connection:
             yield connection
             entered.set()
             await gate.wait()
@@ -117,7 +117,7 @@ async def test_nothing_is_acknowledged_before_the_commit(machine, monkeypatch):
 
 async def test_a_database_that_is_down_takes_nothing_and_says_so(machine, monkeypatch):
     @asynccontextmanager
-    async def down():
+    async def down(durable=True):
         raise ConnectionRefusedError("no database")
         yield
 
@@ -151,14 +151,14 @@ async def test_a_full_disk_takes_nothing_says_so_and_recovers(databases):
             stored = await machine.arrive("一", event="e1")
             async with machine.database.connection() as connection:
                 pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar()
-            async with machine.database.engine.connect() as connection:
+            async with machine.database.connection() as connection:
                 await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
             big = "长" * 4000
             results = await asyncio.gather(*(machine.arrive(big, event=f"f{n}") for n in range(30)), return_exceptions=True)
             assert StorageDown in map(type, results)
             refused = [f"f{n}" for n, result in enumerate(results) if isinstance(result, StorageDown)]
             assert {row.event_id for row in await machine.inbox_rows()} == {"e1", *(f"f{n}" for n in range(30))} - {*refused}
-            async with machine.database.engine.connect() as connection:
+            async with machine.database.connection() as connection:
                 await connection.exec_driver_sql("PRAGMA max_page_count=1000000")
             assert await machine.arrive("一", event="e1") == stored
             await asyncio.gather(*(machine.arrive(big, event=event) for event in refused))

@@ -1,4 +1,5 @@
-"""SQLite in the event loop's thread: what waits does not stop the loop, what was cancelled leaves no half, and every commit is on the disk."""
+"""SQLite in the event loop's thread: what waits does not stop the loop, what was cancelled leaves no half, and what is acknowledged is on
+the disk."""
 
 import asyncio
 import contextlib
@@ -36,7 +37,7 @@ async def count(database):
         return (await connection.execute(COUNT)).scalar()
 
 
-@pytest.mark.parametrize(("pragma", "value"), [("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1)])
+@pytest.mark.parametrize(("pragma", "value"), [("synchronous", 1), ("wal_autocheckpoint", 0), ("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1)])
 async def test_the_file_is_opened_as_promised(database, pragma, value):
     async with database.connection() as connection:
         assert (await connection.exec_driver_sql(f"pragma {pragma}")).scalar() == value
@@ -69,41 +70,98 @@ async def test_after_its_time_the_lock_is_an_error_that_says_so(database, writer
     assert await count(database) == 0
 
 
-async def test_a_commit_waits_for_the_disk_in_another_thread_and_only_when_it_wrote(database, monkeypatch):
+@pytest.fixture
+def disk(monkeypatch):
+    """What reached the disk: the threads of every fsync of the log."""
     threads = []
-    real = inline_sqlite._in_thread
+    real = inline_sqlite._sync_data
+    monkeypatch.setattr(inline_sqlite, "_sync_data", lambda file: (threads.append(threading.current_thread()), real(file)))
+    return threads
 
-    async def seen(worker, call):
-        return await real(worker, lambda: (threads.append(threading.current_thread()), call())[1])
 
-    monkeypatch.setattr(inline_sqlite, "_in_thread", seen)
-    await count(database)
-    assert threads == []
-    async with database.connection() as connection:
+async def write(database, durable=True):
+    async with database.connection(durable) as connection:
         await connection.execute(INSERT)
-    assert len(threads) == 1
-    assert threads[0] is not threading.main_thread()
 
 
-async def test_who_is_cancelled_during_the_commit_leaves_when_it_is_over(database, monkeypatch):
+async def test_what_was_committed_is_on_the_disk_when_the_block_ends(database, disk):
+    await write(database)
+    assert len(disk) == 1
+    assert disk[0] is not threading.main_thread()
+
+
+async def test_only_what_was_written_since_waits_for_the_disk(database, disk):
+    await database.durable()
+    await count(database)
+    await database.durable()
+    assert disk == []
+    await write(database, durable=False)
+    assert disk == []
+    await count(database)  # has seen what is not on the disk yet
+    assert len(disk) == 1
+
+
+async def test_one_fsync_serves_everybody_who_waits(database, disk):
+    await asyncio.gather(*(write(database) for _ in range(50)))
+    assert len(disk) <= 10
+    assert await count(database) == 50
+
+
+async def test_what_is_committed_while_the_disk_is_busy_waits_for_the_next_time(database, disk, monkeypatch):
+    inside, go_on, real = threading.Event(), threading.Event(), inline_sqlite._sync_data
+    monkeypatch.setattr(inline_sqlite, "_sync_data", lambda file: (inside.set(), go_on.wait(30), real(file)))
+    first = asyncio.create_task(write(database))
+    await asyncio.to_thread(inside.wait, 30)
+    second = asyncio.create_task(write(database))
+    for _ in range(20):  # the loop goes on, and so does the next transaction
+        await asyncio.sleep(0)
+    assert not first.done()
+    async with database.connection(durable=False) as connection:
+        assert (await connection.execute(COUNT)).scalar() == 2
+    go_on.set()
+    await asyncio.gather(first, second)
+    assert len(disk) == 2
+
+
+async def test_when_the_disk_fails_nobody_is_told_that_it_kept_anything(database, monkeypatch):
+    real = inline_sqlite._sync_data
+
+    def fail(file):
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(inline_sqlite, "_sync_data", fail)
+    with pytest.raises(OSError, match="did not keep"):
+        await write(database)
+    monkeypatch.setattr(inline_sqlite, "_sync_data", real)
+    for again in (write, count):  # a second fsync that succeeds would say nothing about the first
+        with pytest.raises(OSError, match="start again"):
+            await again(database)
+    with pytest.raises(OSError, match="did not keep"):
+        await database.durable()
+
+
+async def test_now_and_then_the_log_is_copied_into_the_file_outside_the_loop(database, monkeypatch, tmp_path):
+    monkeypatch.setattr(inline_sqlite, "CHECKPOINT_COMMITS", 8)
+    threads, real = [], inline_sqlite.InlineStore._checkpoint
+    monkeypatch.setattr(inline_sqlite.InlineStore, "_checkpoint", lambda self: (threads.append(threading.current_thread()), real(self)))
+    for _ in range(100):
+        await write(database, durable=False)
+    log = (tmp_path / "inline.db-wal").stat().st_size
+    assert len(threads) in (10, 11, 12)
+    assert threading.main_thread() not in threads
+    assert log < 20 * 4200  # it begins anew instead of growing
+
+
+async def test_who_is_cancelled_during_a_checkpoint_leaves_when_it_is_over(database, monkeypatch):
     inside, go_on = threading.Event(), threading.Event()
-    real = inline_sqlite._in_thread
-
-    async def slow(worker, call):
-        return await real(worker, lambda: (inside.set(), go_on.wait(30), call())[2])
-
-    monkeypatch.setattr(inline_sqlite, "_in_thread", slow)
-
-    async def write():
-        async with database.connection() as connection:
-            await connection.execute(INSERT)
-
-    task = asyncio.create_task(write())
+    monkeypatch.setattr(inline_sqlite, "CHECKPOINT_COMMITS", 0)
+    monkeypatch.setattr(inline_sqlite.InlineStore, "_checkpoint", lambda _: (inside.set(), go_on.wait(30)))
+    task = asyncio.create_task(write(database))
     await asyncio.to_thread(inside.wait, 30)
     task.cancel()
     for _ in range(20):
         await asyncio.sleep(0)
-    assert not task.done()  # the connection is not given to anybody else while its commit runs
+    assert not task.done()  # the connection is not given to anybody else while it works
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 from faults import NOW, Failing, Time, echo, until
 
+from bot import delivery as delivery_module
 from bot import leases as leases_module
 from bot import outbox as outbox_module
-from bot.outbox import MOST_ATTEMPTS, UNWANTED
+from bot.delivery import MOST_ATTEMPTS, UNWANTED
 from bot.platforms.base import Blocked, ChatMoved, MessageGone, NotSent, Refused, RetryAfter, Uncertain
 from models import Chat, ChatAccount, OutboxMessage, Person, keyring
 from services import upkeep
@@ -75,6 +76,7 @@ class Desk:
 def seconds(monkeypatch):
     hand = Time()
     monkeypatch.setattr(outbox_module, "time", hand)
+    monkeypatch.setattr(delivery_module, "time", hand)
     monkeypatch.setattr(leases_module, "time", hand)
     return hand
 
@@ -457,7 +459,7 @@ async def test_an_outcome_that_cannot_be_written_spoils_no_other(desk, monkeypat
     async def broken(*_):
         raise ValueError("a fault")
 
-    monkeypatch.setattr(outbox_module.identity, "move_chat", broken)
+    monkeypatch.setattr(delivery_module.identity, "move_chat", broken)
     desk.failing.next("send", GROUP, ChatMoved("group:2"))
     await desk.pump()
     assert (desk.said(), await desk.states()) == (["二"], ["dead", "sent"])
@@ -465,20 +467,20 @@ async def test_an_outcome_that_cannot_be_written_spoils_no_other(desk, monkeypat
 
 async def test_outcomes_are_written_when_the_database_is_back(desk, monkeypatch):
     await desk.post(ANN, "一")
-    machine, write, broken = desk.machine, desk.machine.relay._write, True
+    machine, write, broken = desk.machine, desk.machine.relay.outcomes._write, True
 
     async def refuse(session, outcome):
         if broken:
             raise OSError("disk full")
         await write(session, outcome)
 
-    monkeypatch.setattr(machine.relay, "_write", refuse)
+    monkeypatch.setattr(machine.relay.outcomes, "_write", refuse)
     await machine.relay._step()
     await asyncio.wait(machine.relay._sending)
     await machine.pump()
     assert (desk.said(), await desk.states()) == (["一"], ["sending"])
     broken = False
-    await machine.relay._retry_outcomes()
+    await machine.relay.outcomes.write()
     await machine.pump()
     assert (desk.said(), await desk.states()) == (["一"], ["sent"])
 

@@ -217,16 +217,13 @@ async def test_without_the_lock_there_are_too_many(databases, monkeypatch):
             assert len(await claimed_together(stage)) > 2
 
 
-async def test_the_alarm_of_the_term_and_a_release(database_url):
+async def test_the_alarm_of_the_term_and_the_card(database_url):
     async with a_stage_with_a_post(database_url) as stage:
         async with stage.turn("M01") as context:
             await posts.claim(context, "1")
         async with stage.turn(None) as context:
             (due,) = await context.session.scalars(sa.select(Occurrence.due).where(Occurrence.job == "end_post_term"))
             assert due == datetime(2027, 12, 1, tzinfo=ZONE)
-            member = await context.session.scalar(sa.select(Person.id).where(Person.code == "M01"))
-            assert await posts.release(context, member) == 1
-            assert await posts.release(context, member) == 0
             post = (await context.session.scalars(sa.select(Post))).one()
             assert post.closed_at is None
             texts = await context.session.scalars(sa.select(OutboxMessage.card).where(OutboxMessage.card == f"post:{post.id}"))

@@ -4,10 +4,10 @@ import pytest
 from faults import add_words, echo
 from world import made_world
 
+from bot.converse import typed_press
 from bot.events import ChatRef, Do, Press, Sender, Text
 from bot.operations import conversation_map
 from bot.router import KEEP, Ask, End, F, Phrase, Reply, Router, RouterError, Say, Silence, State, Steps
-from bot.turn import typed_press
 from handlers import root
 from models import Chat, ChatAccount, Problem
 from texts.render import text as words

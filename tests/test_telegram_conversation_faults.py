@@ -95,20 +95,17 @@ async def test_a_file_that_cannot_be_fetched_at_first(town):
 async def database_down(town):
     """No connection to the database can be had."""
     database = town.app.database
-    real = database.engine
 
-    class Down:
-        dialect = real.dialect
+    @asynccontextmanager
+    async def down(durable=True):
+        raise sa.exc.OperationalError("connect", {}, OSError("connection refused"))
+        yield
 
-        @staticmethod
-        def begin():
-            raise sa.exc.OperationalError("connect", {}, OSError("connection refused"))
-
-    database.engine = Down()
+    database.connection = down
     try:
         yield
     finally:
-        database.engine = real
+        del database.connection
 
 
 async def test_while_the_database_is_down_telegram_keeps_the_updates(town):

@@ -7,11 +7,13 @@ import pytest
 import sqlalchemy as sa
 from faults import Crash, Failing, Time, echo, until
 
+from bot import lanes
 from bot import turn as turn_module
 from bot.events import Photo, Text
+from bot.lanes import LEASE_SECONDS
 from bot.platforms.base import NotSent
 from bot.router import Say, Silence
-from bot.turn import ATTEMPTS, LEASE_SECONDS
+from bot.turn import ATTEMPTS
 from models import Chat, ChatAccount, InboxMessage, OutboxMessage, Person, StateLog, keyring
 from services.owners import is_dead
 
@@ -252,7 +254,7 @@ async def test_a_message_that_kills_the_process_is_put_aside_after_three_lives_a
 async def test_when_everybody_is_tried_together_again_the_innocent_fall_with_the_guilty(machine_sqlite, seconds, monkeypatch):
     """The negative control: without running by itself what died before."""
     machine = machine_sqlite
-    monkeypatch.setattr(turn_module.itertools, "takewhile", lambda _, heads: heads)
+    monkeypatch.setattr(lanes.itertools, "takewhile", lambda _, heads: heads)
     process = DeadProcess(machine)
     for who in "abcdef":
         await machine.arrive("毒" if who == "c" else who, who=who)
@@ -422,7 +424,7 @@ async def test_a_database_that_was_away_for_a_moment_costs_no_try(machine, secon
     waiting = asyncio.create_task(machine.turns.finished(number))
     while not waiting.done():
         seconds.now += 1
-        machine.turns.wake.set()
+        machine.turns.look()
         await asyncio.sleep(0.005)
     row = (await machine.inbox_rows())[0]
     assert (row.state, heard) == ("done", 6)
@@ -449,7 +451,7 @@ async def test_the_loops_outlive_a_database_that_restarts(databases, seconds):
             for _ in range(3):
                 with pytest.raises(StorageDown):
                     await machine.arrive("二", event="again")
-                machine.turns.wake.set()
+                machine.turns.look()
                 machine.relay.wake.set()
                 await asyncio.sleep(0)
             assert not any(task.done() for task in machine._tasks)
@@ -469,7 +471,7 @@ async def test_stopping_waits_for_the_turn_in_flight(machine_sqlite):
 
     machine.hear = hear
     running = asyncio.create_task(machine.turns.run())
-    machine.inbox.on_stored = machine.turns.wake.set
+    machine.inbox.on_stored = machine.turns.look
     await machine.arrive("一")
     await begun.wait()
     stopping = asyncio.create_task(machine.turns.stop())

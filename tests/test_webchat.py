@@ -661,7 +661,7 @@ async def test_a_service_whose_database_is_away_says_so_and_takes_nothing(site, 
     resident = await site.open("R101")
 
     @asynccontextmanager
-    async def down():
+    async def down(durable=True):
         raise OSError("no disk")
         yield
 

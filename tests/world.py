@@ -20,7 +20,7 @@ from bot.platforms.memory import MemoryPlatform, Shown
 from bot.settings import Settings
 from demo.loader import default_clock, load
 from models import Chat, ChatAccount, LocalMessage, Person, keyring
-from models.database import create_engine, migrate
+from models.database import migrate
 from scheduler.clock import Alarms
 from scheduler.jobs import JOBS
 from services.clock import HandClock
@@ -207,7 +207,6 @@ async def _fill(app: Application, memory: MemoryPlatform, platform: str) -> None
         await _show_cards(session, memory)
     if file is not None:
         await app.database.close()  # SQLite moves its write-ahead log into the file
-        app.database.engine = create_engine(url)
         _LOADED[platform, now] = file.read_bytes(), copy.deepcopy(memory.messages)
 
 
