@@ -37,7 +37,9 @@ async def count(database):
         return (await connection.execute(COUNT)).scalar()
 
 
-@pytest.mark.parametrize(("pragma", "value"), [("synchronous", 1), ("wal_autocheckpoint", 0), ("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1)])
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("synchronous", 1), ("wal_autocheckpoint", 0), ("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1)]
+)
 async def test_the_file_is_opened_as_promised(database, pragma, value):
     async with database.connection() as connection:
         assert (await connection.exec_driver_sql(f"pragma {pragma}")).scalar() == value
