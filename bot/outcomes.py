@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.delivery import Outcome
 from models import Chat, OutboxMessage
-from models.database import STORAGE_ERRORS, Database, describe
+from models.database import STORAGE_ERRORS, Database, describe, session_on
 from services.clock import Clock
 
 SOON = 0.005
@@ -68,9 +69,9 @@ class Outcomes:
                 return
             outcomes, self._owed = self._owed, []
             try:
-                async with self.database.transaction(durable=False) as session:
+                async with self.database.connection(durable=False) as connection:
                     for outcome in outcomes:
-                        await self._write(session, outcome)
+                        await self._write(connection, outcome)
             except (*STORAGE_ERRORS, asyncio.CancelledError):
                 self._owed = outcomes + self._owed
                 raise
@@ -88,30 +89,31 @@ class Outcomes:
         """One by one, so that one that cannot be written does not spoil it for the others."""
         for outcome in outcomes:
             try:
-                async with self.database.transaction(durable=False) as session:
-                    await self._write(session, outcome)
+                async with self.database.connection(durable=False) as connection:
+                    await self._write(connection, outcome)
             except STORAGE_ERRORS:
                 self._owed.append(outcome)
             except Exception as error:
                 outcome.state, outcome.error, outcome.extra, outcome.menu = "dead", describe(error), None, None
-                async with self.database.transaction(durable=False) as session:
-                    await self._write(session, outcome)
+                async with self.database.connection(durable=False) as connection:
+                    await self._write(connection, outcome)
 
-    async def _write(self, session: Any, outcome: Outcome) -> None:
+    async def _write(self, connection: AsyncConnection, outcome: Outcome) -> None:
         row = outcome.row
         if outcome.state == "sent":
-            await session.execute(_SENT, {"row": row.id, "message": outcome.message_id, "now": self.clock.now()})
+            await connection.execute(_SENT, {"row": row.id, "message": outcome.message_id, "now": self.clock.now()})
         else:
             values: dict[str, Any] = {"state": outcome.state, "error": outcome.error[:500]}
             if outcome.uncertain is not None:
                 values["uncertain"] = outcome.uncertain
             if outcome.again_as:
                 values |= {"kind": outcome.again_as, "message_id": ""}
-            await session.execute(sa.update(_OUT).where(_OUT.c.id == row.id, _OUT.c.state == "sending").values(**values))
+            await connection.execute(sa.update(_OUT).where(_OUT.c.id == row.id, _OUT.c.state == "sending").values(**values))
         if outcome.menu is not None and row.chat_id and row.kind in ("send", "edit") and row.kind_of_chat == "private":
-            await session.execute(_MENU, {"chat": row.chat_id, "shown": outcome.menu, "message": outcome.message_id})
+            await connection.execute(_MENU, {"chat": row.chat_id, "shown": outcome.menu, "message": outcome.message_id})
         if outcome.extra is not None:
-            await outcome.extra(session)
+            async with session_on(connection) as session:
+                await outcome.extra(session)
 
     async def close(self) -> None:
         """Write what is left; what cannot be written stays as it was: the next process asks each row's policy."""

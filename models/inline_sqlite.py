@@ -151,7 +151,8 @@ class InlineStore:
             try:
                 yield InlineConnection(connection)
             except BaseException:
-                transaction.rollback()
+                if transaction.is_active:  # a session whose flush failed has rolled it back already
+                    transaction.rollback()
                 raise
             if driver.total_changes == before:
                 transaction.commit()

@@ -115,6 +115,27 @@ async def test_nothing_is_acknowledged_before_the_commit(machine, monkeypatch):
     assert await receiving == (await machine.inbox_rows())[0].id
 
 
+async def test_nothing_is_acknowledged_before_it_is_on_the_disk(machine_sqlite, monkeypatch):
+    kept = asyncio.Event()
+    monkeypatch.setattr(machine_sqlite.database, "durable", kept.wait)
+    receiving = asyncio.create_task(machine_sqlite.arrive("一"))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert [row.state for row in await machine_sqlite.inbox_rows()] == ["pending"]  # committed, and still not acknowledged
+    assert not receiving.done()
+    kept.set()
+    await receiving
+
+
+async def test_a_disk_that_fails_takes_nothing_and_says_so(machine_sqlite, monkeypatch):
+    async def fail():
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(machine_sqlite.database, "durable", fail)
+    with pytest.raises(StorageDown):
+        await machine_sqlite.arrive("一")
+
+
 async def test_a_database_that_is_down_takes_nothing_and_says_so(machine, monkeypatch):
     @asynccontextmanager
     async def down(durable=True):
