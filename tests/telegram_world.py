@@ -42,7 +42,7 @@ SECONDS = 20.0
 
 async def prepare(url: str) -> None:
     """Load the demo community, whose people are not on the web chat here: they come by their own links."""
-    settings = Settings(_env_file=None, DEMO=False, ENCRYPTION_KEYS=KEYS, HASH_KEY=HASH)
+    settings = Settings(_env_file=None, DEMO=False, WEB_CHAT=False, ENCRYPTION_KEYS=KEYS, HASH_KEY=HASH)
     keyring.use(settings.encryption_keys, settings.hash_key)
     await migrate(url)
     database = Database(url)
@@ -137,7 +137,7 @@ class TelegramWorld:
         self._port.bind(("127.0.0.1", 0))
         port = self._port.getsockname()[1]
         self.settings = Settings(
-            _env_file=None, DATABASE_URL=url, DATA_DIR=folder, DEMO=False, ENCRYPTION_KEYS=KEYS, HASH_KEY=HASH,
+            _env_file=None, DATABASE_URL=url, DATA_DIR=folder, DEMO=False, WEB_CHAT=False, ENCRYPTION_KEYS=KEYS, HASH_KEY=HASH,
             TELEGRAM_BOT_TOKEN=telegram.token, TELEGRAM_API_URL=telegram.base_url, HTTP_PORT=port if webhook else 0,
             PUBLIC_URL=f"http://127.0.0.1:{port}" if webhook else None,
         )  # fmt: skip
@@ -172,7 +172,7 @@ class TelegramWorld:
     @property
     def platform(self) -> TelegramPlatform:
         """The adapter."""
-        (platform,) = self.app.platforms.values()
+        (platform,) = (each for each in self.app.platforms.values() if isinstance(each, TelegramPlatform))
         assert isinstance(platform, TelegramPlatform)
         return platform
 

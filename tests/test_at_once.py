@@ -6,6 +6,8 @@ import pytest
 import sqlalchemy as sa
 from faults import NOW, Crash, Failing, echo, until
 
+from bot.delivery import Outgoing
+from bot.outbox import insert
 from bot.platforms.base import NotSent
 from models import InboxMessage, OutboxMessage
 from texts.render import text
@@ -168,6 +170,25 @@ async def test_a_reply_that_is_not_on_the_disk_yet_does_not_overtake_one_that_fa
     assert (talking.said(), await states(talking)) == (["早"], ["sent", "pending", "pending"])
     talking.relay.limits._paused.clear()
     talking.relay._held.clear()
+    await talking.pump()
+    assert talking.said() == ["早", "一", "二"]
+
+
+async def test_two_turns_of_one_chat_at_once_do_not_race_to_it(talking):
+    """On PostgreSQL the later one may be on the disk first: it leaves to the next look what would overtake the other."""
+    (known,) = await talking.outbox_rows()
+    one, two = (
+        Outgoing("memory", "main", "send", known.chat_id, ANN, "private", NOW, "zh_CN", dedupe_key=key, body=echo(key).to_json())
+        for key in ("一", "二")
+    )
+    async with talking.database.connection() as connection:
+        await talking.relay.begin(connection, [one])
+        await talking.relay.begin(connection, [two])
+        await insert(connection, [one, two])
+    assert (one.state, two.state) == ("sending", "pending")
+    talking.relay.send([two])
+    talking.relay.send([one])
+    await sent(talking)
     await talking.pump()
     assert talking.said() == ["早", "一", "二"]
 
