@@ -154,10 +154,14 @@ class InlineStore:
                 if transaction.is_active:  # a session whose flush failed has rolled it back already
                     transaction.rollback()
                 raise
-            if driver.total_changes == before:
-                transaction.commit()
-            else:
-                await self._commit(transaction)
+            try:
+                if driver.total_changes == before:
+                    transaction.commit()
+                else:
+                    await self._commit(transaction)
+            finally:
+                if driver.in_transaction:  # the disk is full: what could not be committed must not stand in the way of the next
+                    driver.rollback()
 
     async def _begin(self, connection: sa.Connection) -> sa.RootTransaction:
         deadline, wait = asyncio.get_running_loop().time() + BUSY_SECONDS, _FIRST_WAIT
@@ -172,13 +176,13 @@ class InlineStore:
             wait = min(2 * wait, _LONGEST_WAIT)
 
     async def _commit(self, transaction: sa.RootTransaction) -> None:
+        self._written += 1  # before: whoever is cancelled during the commit has committed
+        self._since_checkpoint += 1
         # Now and then the log is copied into the file, and the commit after that begins the log anew: both wait for the disk.
-        if 0 < self._since_checkpoint < CHECKPOINT_COMMITS:
+        if 1 < self._since_checkpoint <= CHECKPOINT_COMMITS:
             transaction.commit()
         else:
             await _finish(self._in_thread(transaction.commit))
-        self._written += 1
-        self._since_checkpoint += 1
         if self._since_checkpoint > CHECKPOINT_COMMITS:
             self._since_checkpoint = 0
             await _finish(self._in_thread(self._checkpoint))

@@ -172,7 +172,7 @@ class TelegramWorld:
     @property
     def platform(self) -> TelegramPlatform:
         """The adapter."""
-        (platform,) = (each for each in self.app.platforms.values() if isinstance(each, TelegramPlatform))
+        (platform,) = self.app.platforms.values()
         assert isinstance(platform, TelegramPlatform)
         return platform
 

@@ -180,3 +180,32 @@ async def test_what_raises_leaves_nothing(database):
 
 def test_the_connection_is_the_one_in_use(tmp_path):
     assert Database(f"sqlite+aiosqlite:///{tmp_path}/x.db").engine.dialect.driver == "inline"
+
+
+async def test_a_commit_that_fails_leaves_nothing_and_does_not_stand_in_the_way(database, monkeypatch):
+    def full(self, connection):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inline_sqlite.InlineSQLite, "do_commit", full)
+        with pytest.raises(sa.exc.OperationalError, match="full"):
+            await write(database)
+    assert await count(database) == 0
+    await write(database)
+    assert await count(database) == 1
+
+
+async def test_what_is_committed_within_a_cancelled_block_reaches_the_disk_with_the_next(database, disk, monkeypatch):
+    monkeypatch.setattr(inline_sqlite, "CHECKPOINT_COMMITS", 0)  # every commit in the thread
+    inside, go_on, real = threading.Event(), threading.Event(), inline_sqlite.InlineSQLite.do_commit
+    monkeypatch.setattr(inline_sqlite.InlineSQLite, "do_commit", lambda *given: (inside.set(), go_on.wait(30), real(*given))[2])
+    task = asyncio.create_task(write(database))
+    await asyncio.to_thread(inside.wait, 30)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    before = len(disk)
+    assert await count(database) == 1
+    assert len(disk) == before + 1

@@ -6,10 +6,15 @@ from pathlib import Path
 from apscheduler.triggers.cron import CronTrigger
 
 from scheduler.jobs import JOBS
-from services import checkins, claims, enrolments
+from services import checkins, claims, enrolments, privacy
 
 ROOT = Path(__file__).parent.parent
-NAMED = {"EXPIRE_OFFER": claims.EXPIRE_OFFER, "VERIFY_ALONE": checkins.VERIFY_ALONE, "REMINDER": enrolments.REMINDER}
+NAMED = {
+    "FORGET_CHAT": privacy.FORGET_CHAT,
+    "EXPIRE_OFFER": claims.EXPIRE_OFFER,
+    "VERIFY_ALONE": checkins.VERIFY_ALONE,
+    "REMINDER": enrolments.REMINDER,
+}
 
 
 def test_every_alarm_that_a_service_sets_is_a_job():
