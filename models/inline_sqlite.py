@@ -150,18 +150,15 @@ class InlineStore:
             before = driver.total_changes
             try:
                 yield InlineConnection(connection)
-            except BaseException:
-                if transaction.is_active:  # a session whose flush failed has rolled it back already
-                    transaction.rollback()
-                raise
-            try:
                 if driver.total_changes == before:
                     transaction.commit()
                 else:
                     await self._commit(transaction)
-            finally:
-                if driver.in_transaction:  # the disk is full: what could not be committed must not stand in the way of the next
-                    driver.rollback()
+            except BaseException:
+                # A session whose flush failed has rolled back already; a commit that failed must not stand in the way of the next.
+                if connection.in_transaction():
+                    transaction.rollback()
+                raise
 
     async def _begin(self, connection: sa.Connection) -> sa.RootTransaction:
         deadline, wait = asyncio.get_running_loop().time() + BUSY_SECONDS, _FIRST_WAIT

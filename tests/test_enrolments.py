@@ -454,4 +454,4 @@ async def test_every_look_and_every_role_is_written_down(world_sqlite):
     assert {row.action for row in rows} >= {"member.seen", "role.granted"}
     logs = await world.rows(StateLog, StateLog.object_kind == "enrollment")
     assert [(log.event, log.target) for log in logs] == [("apply", "APPLIED"), ("confirm", "ACTIVE")]
-    assert await world.rows(TeamMember) == []
+    assert await world.rows(TeamMember, TeamMember.person_id == person.id) == []
