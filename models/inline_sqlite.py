@@ -156,8 +156,10 @@ class InlineStore:
                     await self._commit(transaction)
             except BaseException:
                 # A session whose flush failed has rolled back already; a commit that failed must not stand in the way of the next.
-                if connection.in_transaction():
+                if transaction.is_active:
                     transaction.rollback()
+                if driver.in_transaction:
+                    driver.rollback()
                 raise
 
     async def _begin(self, connection: sa.Connection) -> sa.RootTransaction:
