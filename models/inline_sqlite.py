@@ -156,7 +156,7 @@ class InlineStore:
                     await self._commit(transaction)
             except BaseException:
                 # A session whose flush failed has rolled back already; a commit that failed must not stand in the way of the next.
-                if transaction.is_active:
+                if connection.get_transaction() is not None:
                     transaction.rollback()
                 if driver.in_transaction:
                     driver.rollback()
