@@ -148,9 +148,9 @@ class Delivery:
     async def _call(self, row: Any, address: str) -> tuple[str, list[list[str]] | None]:
         can = self.platform.capabilities
         if row.kind == "toast":
-            shown = Screen.from_json(row.body["screen"]) if row.body["screen"] else None
-            said = render(shown, row.language, can).text[: can.toast_limit] if shown else ""
-            await self.platform.toast(address, row.body["press"], said)
+            shown = render(Screen.from_json(row.body["screen"]), row.language, can) if row.body["screen"] else Rendered("")
+            start = next((button.start for line in shown.buttons for button in line if button.start), "")
+            await self.platform.toast(address, row.body["press"], shown.text[: can.toast_limit], start)
             return "", None
         if row.kind == "clear":
             await self.platform.clear(address, row.message_id)

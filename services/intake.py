@@ -81,6 +81,9 @@ def find_place(context: Context, text: str) -> str:
     here, person = door.scanned(context), context.actor.person
     home = here.name if here else person.building if person else None
     match = context.ground.gazetteer.find(text, home)
+    if estate := data.get("estate"):  # a building said after an estate is one of it
+        within = context.ground.gazetteer.find(estate + text, home)
+        match = within if within.kind == "place" else match
     grid = here.grid_code if here else person.home_grid if person else None
     near = [place for place in match.places if grid and place.grid == grid]
     if match.kind == "ambiguous" and len(near) == 1:  # the one in the grid where the person is at home
@@ -88,6 +91,7 @@ def find_place(context: Context, text: str) -> str:
     data["detail"] = match.detail or data.get("detail", "")
     data["candidates"] = [place.id for place in match.places] if match.kind == "ambiguous" else []
     data["unknown_building"] = match.words if match.kind == "unknown_building" else ""
+    data["estate"] = match.estate
     if match.kind == "place":
         put_place(context, match.places[0])
     return match.kind
@@ -103,8 +107,9 @@ def put_place(context: Context, place: NamedPlace | Place) -> None:
     """The problem is at this place."""
     grid = place.grid if isinstance(place, NamedPlace) else place.grid_code
     _draft(context).data.update(
-        place_id=place.id, place=place.name, lat=place.lat, lon=place.lon, grid=grid, candidates=[], unknown_building="", outside=False
-    )
+        place_id=place.id, place=place.name, lat=place.lat, lon=place.lon, grid=grid, candidates=[], unknown_building="", estate="",
+        outside=False,
+    )  # fmt: skip
 
 
 def choose_place(context: Context, place_id: str) -> None:
@@ -123,7 +128,7 @@ def put_point(context: Context, lat: float, lon: float) -> None:
     close = near is not None and distance_m(lat, lon, near.lat, near.lon) <= NEAR_METRES and near.grid_code == grid
     data.update(
         place_id=near.id if close and near else None, place=near.name if close and near else "", lat=lat, lon=lon, grid=grid,
-        outside=grid is None, candidates=[], unknown_building="", point=True,
+        outside=grid is None, candidates=[], unknown_building="", estate="", point=True,
     )  # fmt: skip
 
 
@@ -197,12 +202,12 @@ async def next_question(context: Context) -> str:
 def _use_home(context: Context) -> bool:
     """Take the door that was scanned, then the home, when no place is named (domain.md §1, Where).
 
-    Never the home for an anonymous report, which it would point at; the door was shown to us on purpose.
+    Never the home for an anonymous report, which it would point at, nor for one from another large estate; the door was shown on purpose.
     """
     if (here := door.scanned(context)) is not None:
         put_place(context, here)
         return True
-    if _draft(context).data.get("anonymous"):
+    if _draft(context).data.get("anonymous") or _draft(context).data.get("estate"):
         return False
     home = context.actor.person.building if context.actor.person else None
     place = next((place for place in context.ground.places.values() if place.name == home), None)

@@ -7,10 +7,11 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from work_stage import NOW, SATURDAY, staged
 
 from models import Claim, Occurrence, Task
@@ -244,8 +245,12 @@ class ClaimLife(RuleBasedStateMachine):
             assert (task.state == "CLAIMED") == (self.model.held() >= self.model.capacity)
 
 
-TestClaimLife = ClaimLife.TestCase
-TestClaimLife.settings = settings(
-    max_examples=10, stateful_step_count=20, deadline=None, database=None, derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
+@pytest.mark.parametrize("examples", [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_any_sequence_keeps_to_the_table(examples):
+    run_state_machine_as_test(
+        ClaimLife,
+        settings=settings(
+            max_examples=examples, stateful_step_count=20, deadline=None, database=None, derandomize=True,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )  # fmt: skip

@@ -243,13 +243,21 @@ class ProblemMachine(RuleBasedStateMachine):
         self.known, self.tried_after = None, 0
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_any_sequence_of_attempts_keeps_to_the_table(databases, kind):
+@pytest.mark.parametrize(
+    ("kind", "examples"),
+    [
+        ("sqlite", 6),
+        pytest.param("postgresql", 2, marks=pytest.mark.postgres),
+        pytest.param("sqlite", 60, marks=pytest.mark.slow),
+        pytest.param("postgresql", 20, marks=[pytest.mark.postgres, pytest.mark.slow]),
+    ],
+)
+def test_any_sequence_of_attempts_keeps_to_the_table(databases, kind, examples):
     machine = type("Machine", (ProblemMachine,), {"databases": databases, "kind": kind})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20 if kind == "sqlite" else 5,
+            max_examples=examples,
             stateful_step_count=40,
             deadline=None,
             phases=(Phase.generate,),

@@ -29,6 +29,19 @@ async def test_an_urgent_one_without_a_place_is_at_home(world_sqlite):
     assert len(world_sqlite.pushes("ST06")) == 1
 
 
+async def test_another_large_estate_is_asked_for_and_never_becomes_the_home(world_sqlite):
+    resident = world_sqlite.person("R101")  # at home in 青禾苑4幢
+    assert (await resident.says("梧桐新村里的路灯不亮")).shows("在哪里")
+    assert (await resident.says("5幢")).shows("梧桐新村5幢", "梧桐新村网格")
+    await resident.presses("提交")
+    assert (await _problem(world_sqlite)).place_name == "梧桐新村5幢"
+
+
+async def test_an_alarm_in_another_large_estate_does_not_go_home(world_sqlite):
+    await world_sqlite.person("R101").says("梧桐新村有人被困电梯")
+    assert (await _problem(world_sqlite)).grid_code is None
+
+
 async def test_a_stranger_says_after_the_alarm_where_it_is(world_sqlite):
     stranger = world_sqlite.person("a stranger")
     assert (await stranger.says("着火了救命")).shows("WT-20261123-0001", "在哪里")

@@ -7,6 +7,7 @@ import logging
 import re
 from contextlib import asynccontextmanager
 
+import pytest
 import sqlalchemy as sa
 import structlog
 from fake_telegram import FakeTelegram, Fault
@@ -69,6 +70,7 @@ async def test_every_fault_at_once(town):
     assert [row.error.partition(":")[0] for row in dead] == ["blocked"]
 
 
+@pytest.mark.parametrize("town", ["polling", pytest.param("webhook", marks=pytest.mark.slow)], indirect=True)
 async def test_edits_and_answers_to_presses_under_faults(town):
     resident = town.stranger()
     (card,) = await resident.says(LAMP)

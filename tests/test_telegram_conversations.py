@@ -229,7 +229,7 @@ async def test_somebody_who_never_started_the_bot_is_shown_the_way(town):
     await town.settle()
     press = town.telegram.presses(member.user, card, "接单")
     await town.settle()
-    assert "请先打开与我的私聊" in dict(town.telegram.toasts)[press]
+    assert town.telegram.opened == [(press, "task-34")]  # the private chat opens, and its START shows the task
     assert "已接1人" in town.telegram.shown(party)[-1].text
 
 

@@ -13,7 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
 
 from bot.main import Application
 from bot.platforms.memory import MemoryPlatform, Shown
@@ -187,27 +189,46 @@ async def made_world(url: str, folder: Path, platform: str = "memory", now: str 
         await app.stop()
 
 
-# What an SQLite file holds once the demo is loaded for a platform at a moment, and the cards that stand then: loading takes longer than a test.
-_LOADED: dict[tuple[str, datetime], tuple[bytes, list[Shown]]] = {}
+# What a database holds once the demo is loaded for a platform at a moment (an SQLite file, or a PostgreSQL database to be cloned), and the
+# cards that stand then: loading takes longer than a test.
+_LOADED: dict[tuple[str, str, datetime], tuple[bytes | str, list[Shown]]] = {}
 
 
 async def _fill(app: Application, memory: MemoryPlatform, platform: str) -> None:
-    """Load the demo community, or put the file in place that was loaded before."""
-    now, url = app.clock.now(), app.database.url
-    file = Path(url.partition("///")[2]) if app.database.sqlite else None
-    if file is not None and (platform, now) in _LOADED:
-        stored, cards = _LOADED[platform, now]
-        file.write_bytes(stored)
+    """Load the demo community, or put in place what was loaded before."""
+    now, url = app.clock.now(), make_url(app.database.url)
+    file = Path(url.database) if app.database.sqlite else None
+    key = ("" if file else str(url.query.get("host")), platform, now)
+    if key in _LOADED:
+        stored, cards = _LOADED[key]
+        if file is not None:
+            file.write_bytes(stored)
+        else:
+            await _execute(url, f"drop database {url.database} with (force)", f"create database {url.database} template {stored}")
         memory.messages += copy.deepcopy(cards)
         return
-    await migrate(url)
+    await migrate(app.database.url)
     async with app.database.transaction() as session:
         await load(session, now)
         await _rename(session, platform)
         await _show_cards(session, memory)
+    await app.database.close()  # SQLite moves its write-ahead log into the file; PostgreSQL clones only what nobody is connected to
     if file is not None:
-        await app.database.close()  # SQLite moves its write-ahead log into the file
-        _LOADED[platform, now] = file.read_bytes(), copy.deepcopy(memory.messages)
+        stored = file.read_bytes()
+    else:
+        stored = f"{url.database}_loaded"
+        await _execute(url, f"create database {stored} template {url.database}")
+    _LOADED[key] = stored, copy.deepcopy(memory.messages)
+
+
+async def _execute(url: URL, *statements: str) -> None:
+    """Say something to the server at `url`, from outside the database that it names."""
+    connection = await asyncpg.connect(host=url.query["host"], port=5432, user=url.username, database="postgres")
+    try:
+        for statement in statements:
+            await connection.execute(f"{statement} strategy file_copy" if statement.startswith("create") else statement)
+    finally:
+        await connection.close()
 
 
 async def _rename(session: Any, platform: str) -> None:
