@@ -1,7 +1,8 @@
 """One report conversation, side by side: `python3 dev.py bench conversation`.
 
 Five updates: /bao, a sentence, a location, the category pressed, 提交 pressed. Each is answered by one message, each press also by
-answerCallbackQuery, and 提交 commits a report with its audit row and an outbox row to SQLite (WAL, synchronous=FULL).
+answerCallbackQuery, and 提交 commits a report with its audit row and an outbox row to SQLite (WAL): synchronous=FULL in
+the peers; this application waits for the same fsync of the log before anything is acknowledged or sent, once for all commits before it.
 
 Three contenders, each in a process of its own on uvloop, against one fake Bot API on loopback HTTP in this process. They take turns
 within one run (A B C A B C …); while one works the others idle. A person speaks again as soon as the answer was accepted by the API.
