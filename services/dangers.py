@@ -10,6 +10,7 @@ import re
 from services.lexicon import Alarm, Lexicon, Sign
 
 _WINDOW = 20
+_SENTENCE_END = re.compile(r"[。!?;\n]")
 _CLAUSE_END = re.compile(r"[,。!?;、\n]")
 
 Span = tuple[int, int]
@@ -25,16 +26,21 @@ class Dangers:
         self._sayable = words.sayable(folded)
         self._spans: dict[str, list[Span]] = {}
         self._verdicts: dict[tuple[Span, bool], bool] = {}
+        self._over: bool | None = None
 
     def find(self) -> tuple[tuple[str, str] | None, str | None]:
         """Return the category and words of the first danger that is meant, or None, and the category of one only feared."""
         feared = None
-        if self._only_spoken_of():
-            return None, None
         for alarm in self._words.alarms:
             if (hit := self._hit(alarm)) is None:
                 continue
+            if self._over is None:
+                self._over = self._only_spoken_of()
+            if self._over:
+                return None, None
             start, end, meant = hit
+            if self._is_past("past", end):
+                continue
             if meant:
                 return (alarm.category, self._folded[start:end]), None
             feared = feared or alarm.category
@@ -48,7 +54,7 @@ class Dangers:
                 continue
             if alarm.unless is not None and alarm.unless.search(self._folded):
                 return None
-            if not alarm.lasting and self._is_past("recent"):
+            if not alarm.lasting and self._is_past("recent", hit[1]):
                 return None
             if hit[2]:
                 return hit
@@ -83,20 +89,33 @@ class Dangers:
     def _only_spoken_of(self) -> bool:
         """Tell whether the whole sentence is about a drill, a film, something over or something past."""
         guards = self._words.guards
-        if guards["solved"].search(self._folded):
+        if guards["earnest"].search(self._folded):
+            return False
+        if guards["solved"].search(self._folded) and not guards["unsolved"].search(self._folded):
             return True
         if guards["sentence"].search(self._folded) and not guards["immediate"].search(self._folded):
             return True
-        return self._is_past("past")
+        return False
 
-    def _is_past(self, when: str) -> bool:
-        """Tell whether the sentence speaks of that time and of no present."""
+    def _is_past(self, when: str, end: int) -> bool:
+        """Tell whether the sentence speaks of that time before the danger that ends there, and of no present."""
         guards = self._words.guards
-        return guards[when].search(self._folded) is not None and guards["present"].search(self._folded) is None
+        return (
+            guards[when].search(self._folded[:end]) is not None
+            and guards["present"].search(self._folded) is None
+            and guards["earnest"].search(self._folded) is None
+        )
 
     def _meant(self, part: str, span: Span, lasting: bool) -> bool:
         """Tell whether a part of a danger is said in earnest where it stands."""
         return part in self._words.bystanders or not self._denied(span, lasting)
+
+    def _told(self, end: int) -> re.Match[str] | None:
+        """Return what tells of the danger that begins there, in its sentence: a book, a screen, a dream, somewhere else."""
+        guards = self._words.guards
+        if guards["earnest"].search(self._folded):
+            return None
+        return guards["told"].search(_SENTENCE_END.split(self._folded[:end])[-1])
 
     def _denied(self, span: Span, lasting: bool) -> bool:
         """Tell whether the clause around the words denies, fears, supposes or only speaks about what they name.
@@ -110,7 +129,9 @@ class Dangers:
             after = self._folded[end : end + _WINDOW]
             said = self._folded[start:end]
             spoken = guards["before"].search(before) or guards["after"].search(after) or guards["inside"].search(said)
-            spoken = spoken or (None if lasting else guards["nearly"].search(before + said))
+            if not lasting:
+                spoken = spoken or guards["nearly"].search(before + said) or guards["then"].search(before + said)
+            spoken = spoken or self._told(start)
             self._verdicts[span, lasting] = spoken is not None and guards["persists"].search(self._folded) is None
         return self._verdicts[span, lasting]
 
@@ -123,6 +144,14 @@ def spans_of(pattern: re.Pattern[str], folded: str) -> list[Span]:
 def gap(one: list[Span], other: list[Span]) -> int:
     """Return the fewest characters between two concepts' occurrences; 0 when they touch or overlap."""
     return min(max(0, second[0] - first[1], first[0] - second[1]) for first in one for second in other)
+
+
+def clause_of(said: str, folded: str) -> str:
+    """Return the clause of a text in which the words are said first."""
+    start = folded.find(said)
+    before = _CLAUSE_END.split(folded[:start])[-1]
+    after = _CLAUSE_END.split(folded[start + len(said) :])[0]
+    return before + said + after
 
 
 def _around(one: Span, other: Span) -> Span:

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Literal
 
 from services import places
-from services.dangers import Dangers, Span, gap, spans_of
+from services.dangers import Dangers, Span, clause_of, gap, spans_of
 from services.examples import Example, Examples, Shares, read_examples
 from services.lexicon import Category, Lexicon, LexiconError, lexicon, read_lexicon
 
@@ -52,7 +52,7 @@ _URGENT_WEIGHT = 0.9
 _FEARED_WEIGHT = 0.4
 _EXAMPLES_WEIGHT = 0.9
 _CHATTER = 0.4
-_LIKE = 0.95
+_LIKE = 0.99
 _UNLIKE = 0.03
 _ORDINARY = 0.6
 _MOST_SAID = 40
@@ -108,8 +108,9 @@ def understand(text: str, examples: Examples | None = None) -> Understanding:
     words = lexicon()
     folded = _fold(text, words)
     scores = _scores(folded, words)
-    shares = (examples or _known_examples()).shares(places.without_places(folded))
-    alarm, feared = _alarm(folded, scores, shares, words)
+    known = examples or _known_examples()
+    shares = known.shares(places.without_places(folded))
+    alarm, feared = _alarm(folded, scores, known, shares, words)
     for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT if feared != _OTHER else _HINT)):
         if category is not None:
             scores[category] = _either(scores.get(category, 0.0), weight)
@@ -180,7 +181,8 @@ def urgent_category(text: str) -> str | None:
     """Return the category of an urgent sentence, J09 where its danger has none; None when it is not urgent."""
     words = lexicon()
     folded = _fold(text, words)
-    alarm, _ = _alarm(folded, _scores(folded, words), _known_examples().shares(places.without_places(folded)), words)
+    known = _known_examples()
+    alarm, _ = _alarm(folded, _scores(folded, words), known, known.shares(places.without_places(folded)), words)
     return alarm[0] if alarm else None
 
 
@@ -225,19 +227,24 @@ def _scores(folded: str, words: Lexicon) -> dict[str, float]:
     return {category: 1 - doubt for category, doubt in doubts.items()}
 
 
-def _alarm(folded: str, scores: Mapping[str, float], shares: Shares | None, words: Lexicon) -> tuple[tuple[str, str] | None, str | None]:
+def _alarm(
+    folded: str, scores: Mapping[str, float], known: Examples, shares: Shares | None, words: Lexicon
+) -> tuple[tuple[str, str] | None, str | None]:
     """Return the category and the words of a danger that is meant, or None, and the category of one only feared.
 
     The rules decide, and the plain words of domain.md §2 are theirs alone. Where they find a danger in a sentence that is
-    like none of the urgent examples, it is only feared; where they find none and the sentence is all but surely like them,
-    speaks of no other matter and has no word of doubt in it, it is meant.
+    like none of the urgent examples, as a whole or in the clause of the danger, it is only feared; where they find none and
+    the sentence is all but surely like them, speaks of no other matter and has no word of doubt in it, it is meant.
     """
     alarm, feared = Dangers(folded, words).find()
     if shares is None:
         return alarm, feared
     if alarm is not None:
-        doubted = shares.danger < _UNLIKE and not words.guards["plain"].search(folded)
-        return (None, alarm[0]) if doubted else (alarm, None)
+        if shares.danger < _UNLIKE and not words.guards["plain"].search(folded):
+            clause = known.shares(places.without_places(clause_of(alarm[1], folded)))
+            if clause is None or clause.danger < _UNLIKE:
+                return None, alarm[0]
+        return alarm, None
     if feared is None and shares.danger > _LIKE and not words.guards["doubt"].search(folded) and not _ordinary(folded, scores, words):
         return (max(sorted(shares.urgent), key=lambda category: shares.urgent[category]), folded[:_MOST_SAID]), None
     return None, feared
