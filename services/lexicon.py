@@ -88,7 +88,8 @@ class Lexicon:
     """The data of texts/understanding.toml, checked and compiled.
 
     companions: by group, the categories to offer beside a guess of that group when nothing else fits. facets: by
-    the kind of thing, the things that tell one matter from another; matters: by category, its facets. bystanders: the
+    the kind of thing, the things that tell one matter from another; matters: by category, its facets; qualities: the facets that make
+    no two reports the same. bystanders: the
     parts of dangers never denied. by_character: the concepts and dangers that
     a text with this character may say; always: those that any may.
     """
@@ -110,6 +111,7 @@ class Lexicon:
     filler: re.Pattern[str]
     facets: Mapping[str, tuple[re.Pattern[str], ...]]
     matters: Mapping[str, tuple[str, ...]]
+    qualities: frozenset[str]
     by_character: Mapping[str, frozenset[str]]
     always: frozenset[str]
 
@@ -165,6 +167,7 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
         filler=_compile("likeness", likeness["filler"]),
         facets={name: tuple(_compile(f"facet {name}", thing) for thing in things) for name, things in likeness["facets"].items()},
         matters={code: _facets(code, names, known, likeness["facets"]) for code, names in likeness["categories"].items()},
+        qualities=frozenset(_facets("A01", likeness["qualities"], known, likeness["facets"])),
         by_character=_by_character(needed),
         always=frozenset(name for name, characters in needed.items() if not characters),
     )

@@ -41,7 +41,7 @@ __all__ = [
 CONFIDENT = 0.6
 DUPLICATE = 0.5
 _ALIKE_THING = 0.05
-_ALIKE_PLACE = 0.2
+_ALIKE_PLACE = 0.15
 _SIDES = 2
 
 _MOST_GUESSES = 3
@@ -150,8 +150,9 @@ def same_matter(first: str, second: str, same_place: bool = False, category: str
 
     Different buildings, units, doors, floors, numbered things or sides are different matters, and so are different
     things of one kind (a swing, a slide); what kinds count depends on the category. About one place (`same_place`) it is
-    enough that they name the same thing, or one names none. Elsewhere the texts, without places and filler words, must
-    have something in common where both name the same thing, and half of their pairs of characters where they do not.
+    enough that they name the same thing, or the same unit, door, floor or side; else their texts, without places and filler
+    words, must be a little alike. Elsewhere these must have something in common where both name the same thing, and half of
+    their pairs of characters where they do not.
     """
     words = lexicon()
     folded = (_fold(first, words), _fold(second, words))
@@ -166,10 +167,12 @@ def same_matter(first: str, second: str, same_place: bool = False, category: str
     shared = things[0].keys() & things[1].keys()
     if any(not things[0][facet] & things[1][facet] for facet in shared):
         return False
-    if same_place and (shared or not all(things)):
+    named = shared - words.qualities
+    pinned = bool(sides[0] & sides[1]) or any(mine & theirs for mine, theirs in zip(spots[0][1:], spots[1][1:], strict=True))
+    if same_place and (named or pinned):
         return True
     alike = _dice(*(words.filler.sub(" ", places.without_places(text)) for text in folded))
-    return alike >= (_ALIKE_THING if shared else _ALIKE_PLACE if same_place else DUPLICATE)
+    return alike >= (_ALIKE_THING if named else _ALIKE_PLACE if same_place else DUPLICATE)
 
 
 def categories() -> Mapping[str, Category]:
