@@ -93,9 +93,7 @@ class Dangers:
             return False
         if guards["solved"].search(self._folded) and not guards["unsolved"].search(self._folded):
             return True
-        if guards["sentence"].search(self._folded) and not guards["immediate"].search(self._folded):
-            return True
-        return False
+        return guards["sentence"].search(self._folded) is not None and guards["immediate"].search(self._folded) is None
 
     def _is_past(self, when: str, end: int) -> bool:
         """Tell whether the sentence speaks of that time before the danger that ends there, and of no present."""

@@ -92,6 +92,9 @@ def test_what_only_sounds_urgent(text):
         # collapse, illness, children alone, the missing
         "树断了砸在人身上", "大爷打太极打着打着就倒了", "小孩把纽扣电池吞下去了", "两岁孩子一个人在家，反锁了门",
         "张奶奶电话没人接 敲门不应 怕出事", "老爸老年痴呆 早上出去到现在没回来", "家里停电 老人的氧气机停了",
+        # in earnest, begun again, or told by somebody who is here
+        "不是演习，楼道真的冒烟了", "火刚灭又着了", "警察刚走，他又来砸门了", "着火了，去年也出过一次", "上次是误会，这次真的着火了",
+        "昨天报的路灯还没修，今天有人打架", "孩子找到了，可是摔在沟里动不了", "井盖被偷了，昨天报过没人来",
     ],
 )  # fmt: skip
 def test_dangers_in_everyday_words(text):
@@ -107,6 +110,10 @@ def test_dangers_in_everyday_words(text):
         "垃圾桶盖坏了", "电线太低 怕触电", "触电的标志牌贴歪了", "球滚到河里了能不能帮捞", "水塘边没栏杆 孩子容易掉下去", "跳楼大甩卖 喇叭吵",
         "持刀的是切西瓜的", "车位紧张得要打起来了", "打人民政府热线", "昨天打人的那个人抓到了吗", "急 我家没水了", "快来人 厕所堵了",
         "挤死人的停车场", "老人走丢过一次，想领定位手表", "孩子的书包丢了", "我被关在门外了 单元门禁坏了", "我有哮喘 能不能不要烧纸", "假如有人溺水应该怎么救",
+        # past, over, explained, told, rhetorical
+        "前年这里着过火，现在又堆满了纸箱", "上礼拜有人打架，现在夜里不敢走", "打架的让民警带走了", "刚才说着火是我看错了", "看见三楼冒白烟，是人家在蒸馒头",
+        "孩子作文写的有人掉河里", "遇到有人持刀怎么办", "非要有人触电你们才来吗", "幸好没有着火", "有人拿刀砍人的视频谁有", "再吹下去要出人命了",
+        "青菜卖八块一斤，杀人啊",
     ],
 )  # fmt: skip
 def test_what_only_sounds_dangerous(text):
@@ -229,6 +236,14 @@ def test_what_tells_two_matters_apart_depends_on_the_category():
     assert not same_matter("物业费涨价", "装修押金不退", category="C02")
     assert same_matter("3幢楼上漏水，狗窝湿了", "3幢楼上漏水，猫砂湿了", True, "D02")
     assert not same_matter("3幢的狗半夜叫", "3幢的猫半夜叫", True, "D03")
+
+
+def test_a_quality_in_common_makes_no_two_reports_the_same():
+    assert not same_matter("12幢电费公摊算错了", "12幢停车月费扣了两次", True, "C02")
+    assert not same_matter("3幢花被偷了", "3幢牛奶被偷了", True, "A06")
+    assert not same_matter("3幢门口路灯不亮", "3幢门口路灯白天也亮着", True, "E01")
+    assert same_matter("3幢2单元黑咕隆咚", "3幢二单元灯坏了", True, "E01")
+    assert not same_matter("12幢门口第二盏灯灭了", "12幢门口第三盏灯灭了", True, "E01")
 
 
 @pytest.mark.parametrize(
