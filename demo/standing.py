@@ -9,13 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import Chat, DigestRun, Enrollment, LocalMessage, Occurrence, OutboxMessage, Problem, Task, keyring
-from services import digests, dispatching, enrolments, ledgers, problems, tasks
+from models import Chat, DigestRun, Enrollment, LocalMessage, Occurrence, OutboxMessage, Problem, StateLog, Task, keyring
+from services import digests, dispatching, due_alarms, echo_wall, enrolments, ledgers, problems, ratings, reviews, tasks
 from services.alarms import set_alarm
 from services.context import Context
 from services.post import Urgency
 from services.spans import Span
-from services.workdays import ZONE, local
+from services.workdays import DAY_END, ZONE, local
 from texts.render import Capabilities, Rendered, render
 from texts.screen import Screen
 from texts.work_screens import task_card
@@ -76,7 +76,14 @@ def past_digests(context: Context) -> list[DigestRun]:
     day = context.calendar.previous_workday(day)
     last = _at(day, digests.AT)
     before = _at(context.calendar.add(day, -1), digests.AT)
-    runs = [DigestRun(kind=digests.DAILY, period_key=day.isoformat(), covers_from=before, covers_to=last)]
+    evening = day if context.now >= _at(day, DAY_END) else context.calendar.add(day, -1)
+    wall = DigestRun(
+        kind=echo_wall.ECHO_WALL,
+        period_key=evening.isoformat(),
+        covers_from=_at(context.calendar.add(evening, -1), DAY_END),
+        covers_to=_at(evening, DAY_END),
+    )
+    runs = [wall, DigestRun(kind=digests.DAILY, period_key=day.isoformat(), covers_from=before, covers_to=last)]
     if context.now >= _at(context.calendar.next_workday(today.replace(day=1)), ledgers.MONTHLY_AT):
         month = Span.month(today)
         span = month.before
@@ -94,8 +101,11 @@ async def set_coming_alarms(
     """The alarms the rules would have set for these that are due after now; the earlier ones are taken as done."""
     due = context.calendar.due
     for problem in loaded:
+        await due_alarms.keep(context, problem, fresh=True)
+        await _set_secretary_contact(context, problem)
         if problem.state == "SUSPENDED" and problem.suspended_until is not None:
             await set_alarm(context, "resume_problem", problem.id, problem.suspended_until)
+            await reviews.expect(context, problem)
         if problem.state == "RESOLVED" and problem.resolved_at is not None:
             await set_alarm(context, "rating_reminder", problem.id, due(problem.resolved_at, problems.REMIND_AFTER_WORKDAYS))
             await set_alarm(context, "rating_expiry", problem.id, due(problem.resolved_at, problems.EXPIRE_AFTER_WORKDAYS))
@@ -105,3 +115,13 @@ async def set_coming_alarms(
     for task in published:
         await dispatching.set_alarms(context, task)
     await context.session.execute(sa.delete(Occurrence).where(col(Occurrence.due) <= context.now))
+
+
+async def _set_secretary_contact(context: Context, problem: Problem) -> None:
+    """The reminder of the talk that the secretary owes where this was sent back a second time."""
+    if problem.state != "IN_PROGRESS" or problem.reopen_count != ratings.SECRETARY_AT:
+        return
+    query = sa.select(sa.func.max(col(StateLog.at))).where(col(StateLog.object_id) == problem.id, col(StateLog.event) == "reopen")
+    since = await context.session.scalar(query)
+    if since is not None:
+        await set_alarm(context, "secretary_contact", problem.id, ratings.contact_by(context, since) - ratings.REMIND_BEFORE)

@@ -173,6 +173,7 @@ class Alarms:
         try:
             async with self.database.connection() as connection, session_on(connection) as session:
                 context = Context(session, self.clock.now(), SCHEDULER, await ground(session), f"occurrence:{row.id}")
+                context.facts["due"] = row.due
                 outcome = await job.run(context, row.subject) or "done"
                 finished = await session.execute(
                     sa.update(Occurrence)

@@ -9,7 +9,9 @@ from typing import Literal
 from services import (
     checkins,
     claims,
+    deadlines,
     digests,
+    echo_wall,
     enrolments,
     ledgers,
     posts,
@@ -18,10 +20,12 @@ from services import (
     purge,
     ratings,
     record_cards,
+    recurrence,
     reviews,
     tasks,
     upkeep,
     verifying,
+    widening,
 )
 from services.context import Context
 
@@ -62,6 +66,13 @@ _TABLE = (
     Job("daily_digest",    "30 8 * * *", digests.daily),
     Job("grid_digest",     "30 8 * * *", digests.grids),
     Job("monthly_ledger",  "0 9 * * *", ledgers.monthly),
+    Job("deadline_nag",    "",          deadlines.nag),
+    Job("escalate_overdue", "",         deadlines.escalate_overdue),
+    Job("acknowledge_urgent", "",       deadlines.acknowledge_urgent),
+    Job("recurrence",      "",          recurrence.find),
+    Job("secretary_contact", "",        ratings.remind_secretary),
+    Job("widen_task",      "",          widening.widen),
+    Job("echo_wall",       "30 17 * * *", echo_wall.daily),
 )
 # fmt: on
 

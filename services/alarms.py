@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,12 +14,21 @@ from services.context import Context
 
 
 async def set_alarm(context: Context, job: str, subject: str, due: datetime) -> None:
-    """Make `job` (a name of scheduler/jobs.py) happen once for `subject` at `due`."""
+    """Make `job` (a name of scheduler/jobs.py) happen once for `subject` at `due`; one that was dropped is set again."""
+    await set_alarms(context, [(job, subject, due)])
+
+
+async def set_alarms(context: Context, alarms: Sequence[tuple[str, str, datetime]]) -> None:
+    """Set several alarms, each (job, subject, due), in one statement."""
+    if not alarms:
+        return
     dialect = postgresql if context.session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(Occurrence).values(
-        job=job, subject=subject, due=due, state="due", lease_token="", lease_until=0.0, attempts=0, outcome=""
+    waiting = {"state": "due", "lease_token": "", "lease_until": 0.0, "attempts": 0, "outcome": ""}
+    statement = dialect.insert(Occurrence).values([{"job": job, "subject": subject, "due": due, **waiting} for job, subject, due in alarms])
+    again = statement.on_conflict_do_update(
+        index_elements=["job", "subject", "due"], set_=waiting, where=col(Occurrence.state) == "dropped"
     )
-    await context.session.execute(statement.on_conflict_do_nothing())
+    await context.session.execute(again)
 
 
 async def drop_alarms(context: Context, job: str, subject: str) -> None:

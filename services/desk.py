@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import ChatAccount, OutboxMessage, Person, Problem, ProblemSupporter, StateLog, keyring
-from services import audit, dialogs, intake, moves, problems, tickets, understanding
+from services import audit, dialogs, due_alarms, intake, moves, problems, tickets, understanding
 from services.context import Context, Refusal
 from services.dialogs import Answer
 from services.identity import roles_of
@@ -214,6 +214,7 @@ async def _unmerge(context: Context, problem: Problem, before: dict[str, Any]) -
         return
     for name, value in before["parent_fields"].items():
         setattr(parent, name, datetime.fromisoformat(value["at"]))
+    await due_alarms.keep(context, parent)
     await context.session.execute(
         sa.delete(ProblemSupporter).where(
             col(ProblemSupporter.problem_id) == parent.id, col(ProblemSupporter.person_id).in_(before["followers"])

@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from models import Enrollment, Order, PartyMember, Person, Problem, Task
-from services import offers, orders, post, problems, tasks
+from services import offers, orders, post, problems, tasks, widening
 from services.alarms import set_alarm
 from services.checkins import LAST_CHECK_OUT
 from services.claims import LAST_CALL
@@ -198,7 +198,8 @@ async def _contact(context: Context, found: Order | Problem) -> str:
 
 
 async def set_alarms(context: Context, task: Task) -> None:
-    """Set every alarm of a new task: unclaimed, begun, over, and an hour later the last check-outs."""
+    """Set every alarm of a new task: to be widened, unclaimed, begun, over, and an hour later the last check-outs."""
+    await widening.expect(context, task)
     for due in (task.created_at + UNCLAIMED_AFTER, task.start_at - LAST_CALL, task.start_at):
         if context.now < due <= task.start_at:
             await set_alarm(context, "report_unfilled", task.id, due)

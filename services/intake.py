@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
-from services import abuse, door, masking, media, moves, post, tickets, understanding, web_history
+from services import abuse, door, due_alarms, masking, media, moves, post, recurrence, tickets, understanding, web_history
 from services.codes import next_code
 from services.context import Actor, Context, Refusal
 from services.geography import EARTH_RADIUS_M, distance_m, grid_at, round_point
@@ -318,6 +318,7 @@ async def create(
     if media_owner:
         await media.hand_over(context, media_owner, f"problem:{problem.id}")
     await tickets.announce(context, problem)
+    await recurrence.expect(context, problem)
     return problem
 
 
@@ -426,6 +427,7 @@ async def _locate(context: Context, problem: Problem, grid: str | None, **fields
     problem.version += 1
     moves.remark(context, problem, "located")
     await context.session.flush()
+    await due_alarms.keep(context, problem)
     if fresh:
         await tickets.announce(context, problem)
     await tickets.refresh(context, problem)

@@ -27,6 +27,7 @@ from models import (
     keyring,
 )
 from models.lifecycle import LIVES, NEW, Life
+from services import due_alarms
 from services.context import Context, Refusal
 from texts.screen import Key
 
@@ -205,6 +206,8 @@ async def begin(context: Context, thing: Any, event: str, note: str = "") -> Non
     context.session.add(thing)
     await context.session.flush()
     _record(context, life.kind, thing, event, NEW, row.target, note, None)
+    if isinstance(thing, Problem):
+        await due_alarms.keep(context, thing, fresh=True)
 
 
 async def move(context: Context, thing: Any, event: str, note: str = "", **fields: Any) -> StateLog:
@@ -234,6 +237,8 @@ async def move(context: Context, thing: Any, event: str, note: str = "", **field
     await context.session.refresh(thing)
     if result.rowcount != 1:  # type: ignore[attr-defined]
         raise Refusal("refused.state", code=code, state=Key(f"state.{life.kind}.{thing.state}"))
+    if isinstance(thing, Problem):
+        await due_alarms.keep(context, thing)
     return _record(context, life.kind, thing, event, source, target, note, before)
 
 
@@ -262,6 +267,8 @@ async def undo(context: Context, log_id: str) -> tuple[Any, StateLog]:
     log.undone = True
     _record(context, log.object_kind, thing, "undo", log.target, thing.state, log.event, None)
     await context.session.flush()
+    if isinstance(thing, Problem):
+        await due_alarms.keep(context, thing)
     return thing, log
 
 

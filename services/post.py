@@ -58,9 +58,10 @@ async def to_person(
 async def to_purpose(
     context: Context, purpose: str, screen: Screen, *, subject: str = "", card: str = "", key: str = "", urgent: bool = False
 ) -> list[OutboxMessage]:
-    """A message to every group bound to `purpose` (party, coordinators, public, grid:G1)."""
+    """A message to every group bound to `purpose` (party, coordinators, public, grid:G1); `key` gets the chat's id behind it."""
     chats = await context.session.scalars(sa.select(Chat).where(col(Chat.purpose) == purpose, col(Chat.blocked).is_(False)))
-    return [_post(context, chat, screen, chat.language, subject, card, key, urgent, False) for chat in chats]
+    own = f"{key}:" if key else ""
+    return [_post(context, chat, screen, chat.language, subject, card, own and own + chat.id, urgent, False) for chat in chats]
 
 
 def to_chat(

@@ -16,12 +16,12 @@ from sqlmodel import col
 
 from models import Person, Problem, ProblemSupporter, StateLog
 from models.lifecycle import PROBLEM
-from services import codes, moves, post, reviews, tickets
+from services import codes, due_alarms, moves, post, reviews, tickets
 from services.alarms import set_alarm
 from services.context import Context, Refusal
 from services.geography import round_point
 from services.identity import persons_with
-from services.masking import mask, private_matter
+from services.masking import mask
 from services.workdays import DAY_END, SERVICE_LEVELS, ZONE, local
 from texts import problem_screens
 from texts.actions import Do
@@ -34,7 +34,6 @@ SUSPENSION_MONTHS = 6
 EXPLAINED_AFTER = 2
 REMIND_AFTER_WORKDAYS, EXPIRE_AFTER_WORKDAYS = 2, 5
 REVIEW_AT = time(9)
-LIVELIHOOD = "H"  # the group of domain.md §2 whose words never reach a group chat
 _NEXT_LEVEL = {"grid": "community", "community": "street"}
 _RANKS = ("grid_leader", "coordinator", "secretary", "reporter", "scheduler")
 
@@ -165,10 +164,10 @@ async def assign(context: Context, problem: Problem) -> StateLog:
 
 
 # -- up and down the levels -----------------------------------------------------------------------------------------
-async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
-    """Take the problem one level up with a fresh deadline, never an earlier one; the original stays.
+async def escalate(context: Context, problem: Problem, reason: str, *, street: bool = False) -> StateLog:
+    """Take the problem one level up (`street`: up to the street at once) with a fresh deadline, never an earlier one; the original stays.
 
-    The scheduler needs no reason.
+    Reporter, new and previous owner are told once. The scheduler needs no reason.
     """
     who = await require(context, problem, "escalate")
     by_itself = "scheduler" in who
@@ -180,6 +179,10 @@ async def escalate(context: Context, problem: Problem, reason: str) -> StateLog:
     reason = reason.strip() if by_itself else _reason(reason)
     before = await tickets.handlers(context, problem)
     due = max(term(context, problem), problem.resolve_due)
+    if street and higher != "street":
+        before += [person.id for person in await tickets.coordinators(context)]
+        await moves.move(context, problem, "escalate", reason, level=higher)
+        higher = "street"
     log = await moves.move(context, problem, "escalate", reason, level=higher, resolve_due=due)
     level, urgent = Key(f"level.{higher}"), problem.sla == "P1"
     values = named(problem, level=level, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
@@ -202,11 +205,8 @@ async def return_to_grid(context: Context, problem: Problem, reason: str) -> Sta
         raise Refusal("return.once", code=problem.code)
     reason = _reason(reason)
     log = await moves.move(context, problem, "return", reason, level="grid", returned_at=context.now)
-    told = screen(
-        "ticket.returned",
-        [Button("button.show", Do.show(problem.id))],
-        **named(problem, reason=reason, due=problem.resolve_due),
-    )
+    values = named(problem, reason=reason, due=problem.resolve_due, provisional=tickets.provisional(context, problem.resolve_due))
+    told = screen("ticket.returned", [Button("button.show", Do.show(problem.id))], **values)
     await tickets.tell(context, problem, [one.id for one in await tickets.owners(context, problem)], told, urgent=problem.sla == "P1")
     await tickets.refresh(context, problem)
     return log
@@ -229,6 +229,7 @@ async def merge(context: Context, problem: Problem, parent: Problem) -> StateLog
         setattr(parent, name, min(kept[name], getattr(problem, name)))
     followers = await _follow(context, problem, parent)
     await context.session.flush()
+    await due_alarms.keep(context, parent)
     put_back = {name: {"at": moment.isoformat()} for name, moment in kept.items()}
     log.before = (log.before or {}) | {"parent": parent.id, "parent_fields": put_back, "followers": followers}
     told = screen("problem.told.merged", **named(problem, parent=parent.code))
@@ -378,7 +379,7 @@ def missing_characters(result: str) -> int:
 
 
 async def resolve(context: Context, problem: Problem, result: str) -> StateLog:
-    """Report the result: the reporter is asked both questions, supporters hear it, and the first time the public wall too.
+    """Report the result: the reporter is asked both questions, supporters hear it; the public wall says it at 17:30 (services.echo_wall).
 
     From SUBMITTED it accepts at the same time (domain.md §5, 小微问题不出网格).
     """
@@ -396,23 +397,10 @@ async def resolve(context: Context, problem: Problem, result: str) -> StateLog:
     reporter = await context.session.get(Person, problem.reporter_id) if problem.reporter_id else None
     public = mask(problem_screens.end_mark(result), [reporter.display_name] if reporter else [])
     await tickets.tell_supporters(context, problem, screen("problem.echo_supporter", **named(problem, result=public)))
-    if problem.reopen_count == 0:
-        await _echo_publicly(context, problem, public)
     await set_alarm(context, "rating_reminder", problem.id, context.calendar.due(context.now, REMIND_AFTER_WORKDAYS))
     await set_alarm(context, "rating_expiry", problem.id, context.calendar.due(context.now, EXPIRE_AFTER_WORKDAYS))
     await tickets.refresh(context, problem)
     return log
-
-
-async def _echo_publicly(context: Context, problem: Problem, result: str) -> None:
-    """回音壁, with the words of the resident only where they are nobody's health, hardship or family (domain.md §0.6)."""
-    private = problem.category.startswith(LIVELIHOOD) or private_matter(problem.text)
-    values = named(
-        problem, grid=context.ground.grid_name(problem.grid_code) or context.ground.name,
-        text=None if private else problem_screens.end_mark(problem.text_public),
-        result=Key("problem.done_private") if private_matter(result) else result,
-    )  # fmt: skip
-    await post.to_purpose(context, "public", screen("problem.echo_wall", **values))
 
 
 async def explain(context: Context, problem: Problem, reason: str) -> StateLog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from texts.actions import Do
 from texts.screen import Button, Key, Screen, Value, screen
 
 SECRETARY_AT, MEETING_AT = 2, 3
+REMIND_BEFORE = timedelta(hours=2)
 
 
 # -- one's own problems, also the anonymous ones of this chat -------------------------------------------------------
@@ -145,7 +147,8 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], te
     await tickets.tell_handlers(context, problem, screen("rating.told_reopened", look, **values), urgent=urgent, besides=others)
     bosses = list(await problems.secretaries(context))
     if count == SECRETARY_AT:
-        contact = context.calendar.due(context.now, 1)
+        contact = contact_by(context, context.now)
+        await set_alarm(context, "secretary_contact", problem.id, contact - REMIND_BEFORE)
         await tickets.tell(context, problem, bosses, screen("rating.told_secretary", look, **values, contact=contact))
     if on_agenda:
         moves.remark(context, problem, "joint_meeting", str(count))
@@ -154,6 +157,34 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], te
     await tickets.refresh(context, problem)
     ask = Key("rating.what_is_wrong" if problem.reporter_id else "rating.what_is_wrong_anonymous")
     return screen("rating.reopened", tickets.talk_button(problem), code=problem.code, due=due, provisional=provisional, ask=ask)
+
+
+def contact_by(context: Context, reopened_at: datetime) -> datetime:
+    """By when the secretary speaks with the reporter of what was sent back a second time: within one workday (domain.md §5)."""
+    return context.calendar.due(reopened_at, 1)
+
+
+async def remind_secretary(context: Context, problem_id: str) -> str:
+    """Remind the secretaries once, two hours before, of the talk they owe, unless one of them has had it or the work is done."""
+    problem = await context.session.get(Problem, problem_id, with_for_update=True)
+    if problem is None or problem.state != "IN_PROGRESS" or problem.reopen_count != SECRETARY_AT:
+        return "nothing: over"
+    log = sa.select(col(StateLog.at), col(StateLog.actor_id), col(StateLog.event)).where(
+        col(StateLog.object_kind) == "problem", col(StateLog.object_id) == problem.id, col(StateLog.undone).is_(False)
+    )  # fmt: skip
+    rows = (await context.session.execute(log.order_by(col(StateLog.id)))).all()
+    since = max((row.at for row in rows if row.event == "reopen"), default=None)
+    bosses = set(await problems.secretaries(context))
+    if since is None or contact_by(context, since) - REMIND_BEFORE > context.now:
+        return "nothing: moved"
+    if any(row.event in ("contact", "relay") and row.actor_id in bosses and row.at >= since for row in rows):
+        return "nothing: contacted"
+    look = [Button("button.show", Do.show(problem.id))]
+    shown = screen(
+        "rating.remind_secretary", look, **problems.named(problem, count=problem.reopen_count, contact=contact_by(context, since))
+    )
+    await tickets.tell(context, problem, sorted(bosses), shown)
+    return f"reminded {len(bosses)}"
 
 
 # -- silence --------------------------------------------------------------------------------------------------------

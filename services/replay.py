@@ -24,7 +24,7 @@ UNCOUNTED = ("MERGED", "REJECTED", "WITHDRAWN")
 IN_WORK = ("ACCEPTED", "IN_PROGRESS")
 FINISHED = ("RESOLVED", "CLOSED")
 _UP = {"grid": "community", "community": "street"}
-_RENEWED = ("escalate", "extend", "resume", "reopen")
+_RENEWED = ("escalate", "extend", "resume", "reopen", "recount")
 _DUES = ("contact_due", "resolve_due", "original_resolve_due")
 _CHUNK = 500
 

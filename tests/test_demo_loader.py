@@ -42,6 +42,7 @@ from models.database import Database
 from models.lifecycle import LIVES, NEW
 from services import codes, identity, moves, post, tasks
 from services.context import SCHEDULER, Context, ground
+from services.due_alarms import IN_WORK
 from services.personas import personas
 from services.workdays import Calendar, deadlines
 from texts.screen import Screen
@@ -382,7 +383,10 @@ async def test_only_what_is_still_to_come_has_an_alarm(database):
         for task in await every(session, Task):
             assert max(row.due for row in rows if row.subject == task.id) >= task.end_at
     async with loaded(database, datetime.fromisoformat("2027-01-04T09:00:00+08:00")) as session:
-        assert {row.job for row in await every(session, Occurrence)} == {"end_post_term"}, "the terms of the posts go on until autumn"
+        rows = await every(session, Occurrence)
+        assert {row.job for row in rows} == {"end_post_term", "escalate_overdue"}, "the terms of the posts go on until autumn"
+        late = [one for one in await every(session, Problem) if one.state in IN_WORK and one.level != "street" and one.sla != "P5"]
+        assert {row.subject for row in rows if row.job == "escalate_overdue"} == {one.id for one in late}
 
 
 async def test_the_personas_and_their_chats(database):

@@ -83,6 +83,7 @@ async def test_the_wall_quotes_nobodys_hardship(world_sqlite):
     await resident.presses("提交")
     leader = world_sqlite.person("ST04")
     await leader.says(f"办结 {ONE} 已为瘫痪老人联系上门护理", many=True)
+    await world_sqlite.at("2026-11-23T17:30")
     wall = world_sqlite.messages("public")[-1].message.text
     assert "困难帮扶" in wall
     assert "瘫痪" not in wall
@@ -94,9 +95,14 @@ async def test_the_wall_quotes_nobodys_hardship(world_sqlite):
 async def test_the_wall_has_one_post_for_one_problem(world_sqlite):
     resident = await resolved(world_sqlite)
     before = len(world_sqlite.messages("public"))
+    await world_sqlite.at("2026-11-23T17:29")
+    assert len(world_sqlite.messages("public")) == before
+    await world_sqlite.at("2026-11-23T17:31")
+    assert len(world_sqlite.messages("public")) == before + 1
     await resident.says("没解决", many=True)
     await world_sqlite.person("ST04").says(f"办结 {ONE} 又换了一次灯座,已经亮了", many=True)
-    assert len(world_sqlite.messages("public")) == before
+    await world_sqlite.at("2026-11-24T17:31")
+    assert len(world_sqlite.messages("public")) == before + 1, "said once, and no empty post on the next day"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from work_stage import Stage, staged
 
 from models import AnonymousToken, Chat, Person, Problem, RoleAssignment
 from models.lifecycle import PROBLEM
-from services import desk, dialogs, mine, problems, ratings, relay, tickets
+from services import desk, dialogs, echo_wall, mine, problems, ratings, relay, tickets
 from services.context import Refusal
 from services.workdays import ZONE
 from texts.problem_screens import TICKET_BUTTONS
@@ -241,6 +241,10 @@ async def test_a_result_reaches_reporter_supporters_and_wall(stage):
     assert echo.text.startswith(f"{code} 已办理：")
     assert labels(echo) == ["满意", "基本满意", "不满意", "解决", "未解决"]
     assert labels(shown((await to(stage, "R102"))[-1])) == []
+    assert await group(stage, "public") == []
+    async with stage.turn(None) as context:
+        assert await echo_wall.daily(context, "") == "1 in 1 groups"
+        assert await echo_wall.daily(context, "") == "already"
     (wall,) = await group(stage, "public")
     said = shown(wall).text
     assert said.startswith("【回音壁】")
@@ -366,7 +370,7 @@ async def test_by_night_a_minute_remains_and_the_held_messages_go(stage):
     assert after.resolve_due == before.resolve_due
     assert await to(stage, "R101") == []
     assert len(await to(stage, "R101", state="cancelled")) == 1
-    assert [row.state for row in await group(stage, "public")] == ["cancelled"]
+    assert await group(stage, "public") == []
 
 
 async def test_after_a_minute_it_stays(stage):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 
 from texts.actions import Action, Do
-from texts.screen import Button, Key, Rows, Screen, Value, rows
+from texts.screen import Button, Key, Rows, Screen, Value, rows, screen
 
 GRADES = ("good", "fair", "poor")
 ANSWERS = ("yes", "no")
+# So much of the public wall fits one message.
+WALL_MOST, WALL_WORDS = 20, 60
 
 # The buttons of a ticket: (event of models/lifecycle.py, action, label), in the order they are shown.
 TICKET_BUTTONS: tuple[tuple[str, Action, str], ...] = (
@@ -57,6 +60,33 @@ def echo(problem_id: str, code: str, result: str, grade: str | None = None, solv
         (grade is None, solved is None), "problem.echo_done"
     )
     return Screen(key, values, rating_buttons(problem_id, grade, solved))
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One answer of the public wall: where, what, the resident's words (None: not for others), what was done."""
+
+    where: str
+    category: Key
+    text: str | None
+    result: Value
+
+
+def echo_wall(day: date, echoes: Sequence[Echo]) -> Screen:
+    """回音壁: the day's answers in one post that fits one message."""
+    lines: Key | None = None
+    for one in reversed(echoes[:WALL_MOST]):
+        said, done = (_shortened(words) for words in (one.text, one.result))
+        line = Key("echo_wall.line", {"grid": one.where, "category": one.category, "text": said, "result": done})
+        lines = Key("work.stack", {"line": line, "rest": lines})
+    more = len(echoes) - WALL_MOST
+    return screen(
+        "echo_wall.post", date=day, count=len(echoes), lines=lines, more=Key("echo_wall.more", {"count": more}) if more > 0 else None
+    )
+
+
+def _shortened(words: Value) -> Value:
+    return words[: WALL_WORDS - 1] + "…" if isinstance(words, str) and len(words) > WALL_WORDS else words
 
 
 def answered(code: str, result: str, grade: str | None) -> Screen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from texts.actions import Do
@@ -96,6 +96,12 @@ def task_card(view: TaskView) -> Screen:
     if view.phase == "full" and view.offered:
         note = Key("task.note.offered", {"offered": view.offered})
     return Screen("task.card", view.values | {"note": note}, buttons)
+
+
+def widened(view: TaskView, audience: str) -> Screen:
+    """The living card as a wider circle (community, units) first sees it: nobody has claimed the task yet."""
+    card = task_card(view)
+    return replace(card, values={**card.values, "note": Key(f"task.note.widened.{audience}")})
 
 
 def task_line(view: TaskView, mine: str = "") -> Key:
