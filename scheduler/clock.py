@@ -8,8 +8,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
@@ -29,6 +30,8 @@ LEASE_SECONDS = 60.0
 ATTEMPTS = 5
 TICK_SECONDS = 1.0
 LOOK_SECONDS = 5.0
+# No change of clocks is longer than this.
+_CHANGE = timedelta(hours=3)
 
 log = structlog.get_logger("scheduler")
 _TABLE: sa.Table = Occurrence.__table__  # type: ignore[attr-defined]
@@ -52,17 +55,18 @@ class Alarms:
     clock: Clock
     on_posted: Callable[[Sequence[OutboxMessage]], None] = lambda rows: None
     jobs: dict[str, Job] = field(default_factory=lambda: JOBS)
+    zone: ZoneInfo = ZONE
 
     def __post_init__(self) -> None:
         self._ticker: AsyncIOScheduler | None = None
         self._ticking = asyncio.Lock()
         self.owner = new_owner()
         self._next_look = 0.0
-        self._triggers = {name: CronTrigger.from_crontab(job.crontab, timezone=ZONE) for name, job in self.jobs.items() if job.crontab}
+        self._triggers = {name: CronTrigger.from_crontab(job.crontab, timezone=UTC) for name, job in self.jobs.items() if job.crontab}
 
     def start(self) -> None:
         """Tick once a second until `stop`."""
-        self._ticker = AsyncIOScheduler(timezone=ZONE)
+        self._ticker = AsyncIOScheduler(timezone=self.zone)
         self._ticker.add_job(self.tick, "interval", seconds=TICK_SECONDS, max_instances=1, coalesce=True, misfire_grace_time=None)
         self._ticker.start()
 
@@ -107,7 +111,7 @@ class Alarms:
                     await connection.execute(dialect.insert(settings).values(name=f"job:{name}", value=value).on_conflict_do_nothing())
                     continue
                 since = datetime.fromisoformat(row["planned"])
-                times = _fire_times(trigger, since, now)
+                times = _fire_times(trigger, since, now, self.zone)
                 if not times:
                     continue
                 latest = times[-1]
@@ -125,7 +129,7 @@ class Alarms:
         async with self.database.connection() as connection:
             first = (await connection.execute(sa.select(sa.func.min(_TABLE.c.due)).where(_OPEN))).scalar()
         now = self.clock.now()
-        moments = [trigger.get_next_fire_time(None, now + timedelta(microseconds=1)) for trigger in self._triggers.values()]
+        moments = [_next_fire_time(trigger, now, self.zone) for trigger in self._triggers.values()]
         moments.append(first)
         return min((moment for moment in moments if moment is not None and moment <= until), default=None)
 
@@ -208,10 +212,31 @@ class Alarms:
             )
 
 
-def _fire_times(trigger: CronTrigger, since: datetime, now: datetime) -> list[datetime]:
-    times: list[datetime] = []
-    moment = trigger.get_next_fire_time(None, since + timedelta(microseconds=1))
-    while moment is not None and moment <= now:
-        times.append(moment)
-        moment = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
-    return times
+# The time table is read on the wall clock: crontabs see local times written as UTC, where no hour is missing and none comes twice.
+def _fire_times(trigger: CronTrigger, since: datetime, now: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The moments in (since, now] at which a time table fires: each local time once, whatever the clocks of the zone do.
+
+    A local time that a change of the clocks leaves out fires when it would have been; of one that comes twice, the first counts.
+    """
+    wall, end = _on_wall(since, zone) - _CHANGE, _on_wall(now, zone) + _CHANGE
+    times: set[datetime] = set()
+    while (found := trigger.get_next_fire_time(None, wall)) is not None and found <= end:
+        moment = found.replace(tzinfo=zone).astimezone(UTC)
+        if since < moment <= now:
+            times.add(moment)
+        wall = found + timedelta(microseconds=1)
+    return sorted(times)
+
+
+def _next_fire_time(trigger: CronTrigger, now: datetime, zone: ZoneInfo) -> datetime | None:
+    wall = _on_wall(now, zone) - _CHANGE
+    while (found := trigger.get_next_fire_time(None, wall)) is not None:
+        moment: datetime = found.replace(tzinfo=zone).astimezone(UTC)
+        if moment > now:
+            return moment
+        wall = found + timedelta(microseconds=1)
+    return None
+
+
+def _on_wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=UTC)

@@ -1,7 +1,8 @@
 """The alarm clock (design.md §6): every due time happens once, at its own time, in order, whoever ticks and whatever dies."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from models import Chat, Counter, Occurrence, OutboxMessage
 from scheduler import clock as clock_module
 from scheduler.clock import ATTEMPTS, LEASE_SECONDS, Alarms
 from scheduler.jobs import Job
-from services import post
+from services import post, workdays
 from services.alarms import drop_alarms, set_alarm
 from services.clock import HandClock
 from services.context import SCHEDULER, Context, ground
@@ -336,3 +337,49 @@ async def test_a_move_of_the_demo_clock_runs_each_at_its_own_time(world_sqlite):
     assert world.clock.now() == target
     with pytest.raises(Backward):
         await desk.move(target - timedelta(seconds=1), None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "begin", "days", "change"),
+    [
+        ("America/New_York", "2026-03-06T00:00", 4, "02:30"),  # 8 March: 02:00 to 03:00 are left out
+        ("America/New_York", "2026-10-30T00:00", 4, "01:30"),  # 1 November: 01:00 to 02:00 come twice
+        ("Australia/Lord_Howe", "2026-10-02T00:00", 4, "02:15"),  # 4 October: half an hour is left out
+        ("Australia/Lord_Howe", "2026-04-03T00:00", 4, "01:45"),  # 5 April: half an hour comes twice
+        ("Asia/Shanghai", "2026-03-06T00:00", 4, "02:30"),
+    ],
+)
+async def test_a_time_of_the_day_happens_once_a_day_whatever_the_clocks_do(bench_sqlite, zone, begin, days, change):
+    bench, here = bench_sqlite, ZoneInfo(zone)
+    hour, minute = change.split(":")
+    jobs = {"night": Job("night", f"{int(minute)} {int(hour)} * * *", bench.do), "wall": Job("wall", "30 17 * * *", bench.do)}
+    start = datetime.fromisoformat(begin).replace(tzinfo=here).astimezone(UTC)
+    bench.clock.put(start)
+    alarms = Alarms(bench.database, bench.clock, jobs=jobs, zone=here)
+    await alarms.tick()
+    end = start.astimezone(here) + timedelta(days=days)
+    while bench.clock.now() < end:
+        soon = bench.clock.now() + timedelta(minutes=20)
+        bench.clock.put(min(await alarms.next_due(soon) or soon, soon))
+        await alarms.tick()
+    rows = [(row.job, row.due.astimezone(here)) for row in await bench.occurrences()]
+    for name in jobs:
+        assert [due.date() for job, due in rows if job == name] == [
+            (start.astimezone(here) + timedelta(days=n)).date() for n in range(days)
+        ]
+    assert {due.time().isoformat("minutes") for job, due in rows if job == "wall"} == {"17:30"}
+    assert await bench.counts() == [1] * (2 * days)
+
+
+def test_deadlines_where_the_clocks_change(monkeypatch):
+    for zone, spring, autumn in (
+        ("America/New_York", "2026-03-07T12:00", "2026-10-31T12:00"), ("Australia/Lord_Howe", "2026-10-03T12:00", "2026-04-04T12:00")
+    ):  # fmt: skip
+        here = ZoneInfo(zone)
+        monkeypatch.setattr(workdays, "ZONE", here)
+        for begin in (spring, autumn):
+            start = datetime.fromisoformat(begin).replace(tzinfo=here)
+            assert (workdays.due_hours(start, 24).astimezone(UTC) - start.astimezone(UTC)) == timedelta(hours=24)
+            due = workdays.Calendar().due(start, 3)
+            assert (due.hour, due.minute, due.utcoffset()) == (17, 30, here.utcoffset(due.replace(tzinfo=None)))
+            assert workdays.Calendar().overdue_workdays(due, due) == 0
