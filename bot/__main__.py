@@ -85,6 +85,13 @@ async def take_out(settings: Settings, arguments: argparse.Namespace) -> int:
     return await export_file(settings, arguments.file, arguments.language)
 
 
+async def holidays(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Enter a year's holidays from the official notice (.txt, .docx): say what was understood, count anew what it changes."""
+    from bot.setup import enter_holidays
+
+    return await enter_holidays(settings, arguments.file, arguments.check, arguments.language)
+
+
 async def load(settings: Settings, arguments: argparse.Namespace) -> int:
     """Store a community from a JSON file in the form of demo/community.json."""
     from bot.operations import load_community
@@ -155,6 +162,10 @@ def _parser() -> argparse.ArgumentParser:
     leaving = add("export", take_out)
     leaving.add_argument("file", help="the .xlsx to write")
     leaving.add_argument("--language", **language)  # type: ignore[arg-type]
+    notice = add("holidays", holidays)
+    notice.add_argument("file", help="the notice")
+    notice.add_argument("--check", action="store_true", help="only say what is understood")
+    notice.add_argument("--language", **language)  # type: ignore[arg-type]
     add("load", load).add_argument("file", help="the community's file")
     add("doctor", doctor).add_argument("--retry", action="store_true", help="put what was put aside or died back in line, once")
     sheets = add("posters", posters)

@@ -12,11 +12,11 @@ from pathlib import Path
 from bot.settings import Settings
 from models import keyring
 from models.database import Database, migrate
-from services import exporting, importing, invitations, setup
+from services import exporting, holiday_notice, holidays, importing, invitations, setup
 from services.clock import SystemClock
 from services.context import Actor, Context, Grant, Refusal, ground
 from services.crs import system_of
-from texts import setup_screens
+from texts import holiday_screens, setup_screens
 from texts.render import LANGUAGES, text
 from texts.screen import Key, Screen
 
@@ -148,6 +148,31 @@ async def take_out(settings: Settings, file: str, language: str = "zh_CN") -> in
     target.write_bytes(data)
     target.chmod(0o600)  # names and telephones
     print(file)
+    return 0
+
+
+async def enter_holidays(settings: Settings, file: str, check: bool = False, language: str = "zh_CN") -> int:
+    """Read a year's notice of holidays (.txt, .docx), say what was understood, and enter it unless `check`. 1 where it does not add up."""
+    try:
+        notice = holiday_notice.read(holidays.text_of(file, Path(file).read_bytes()))
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Refusal as refusal:
+        print(text(refusal.key, refusal.values, language), file=sys.stderr)
+        return 1
+    shown = holidays.shown(notice)
+    print(text(shown.key, shown.values, language), file=sys.stderr if notice.faults else sys.stdout)
+    if notice.faults or notice.year is None:
+        return 1
+    if check:
+        return 0
+    async with _store(settings) as database, database.transaction() as session:
+        context = await _context(session, language)
+        if context is None:
+            return 1
+        changed = await holidays.enter(context, notice)
+    _say(holiday_screens.entered(notice.year, len(notice.days), changed), language)
     return 0
 
 

@@ -13,6 +13,7 @@ from handlers import (
     enrolment,
     enrolment_desk,
     exports,
+    holidays,
     invitations,
     mine,
     my_enrolment,
@@ -39,6 +40,7 @@ root = Router("root")
 root.include(
     start.router,
     invitations.router,
+    holidays.router,
     setup.router,
     administration.router,
     duty.router,

@@ -1,6 +1,7 @@
 """Setting the community up by chat, for coordinator, clerk, secretary and administrator.
 
 anybody of the office: (sends a workbook, or grids as GeoJSON)    bot: so many new, changed, unchanged → [导入] [取消]; or every fault
+the same: (sends a notice of holidays, .txt or .docx)              bot: the calendar as it was understood (handlers.holidays)
 the same: [导入]                                                   bot: done, and what comes next
 the same: 导入模板, 导出社区资料                                     bot: the file
 anybody else: (sends a file)                                      bot: what to do instead

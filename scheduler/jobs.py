@@ -13,6 +13,7 @@ from services import (
     digests,
     echo_wall,
     enrolments,
+    holidays,
     ledgers,
     posts,
     privacy,
@@ -72,6 +73,7 @@ _TABLE = (
     Job("recurrence",      "",          recurrence.find),
     Job("secretary_contact", "",        ratings.remind_secretary),
     Job("widen_task",      "",          widening.widen),
+    Job("holiday_data",    "0 9 * * *", holidays.report_missing),
     Job("echo_wall",       "30 17 * * *", echo_wall.daily),
 )
 # fmt: on

@@ -17,6 +17,7 @@ from models import AuditLog, Community
 from services import geojson, spreadsheets
 from services.context import Context, Grant
 from services.faults import BadFile, Fault
+from services.holidays import follow as follow_holidays
 from services.importing_ground import Ground, holidays, organisations
 from services.importing_people import People, records
 from services.plans import Plan
@@ -84,6 +85,7 @@ async def carry_out(context: Context, sources: Sequence[Source]) -> Plan:
         return plan
     await plan.carry_out(context)
     community.version += 1
+    await follow_holidays(context)
     names = ", ".join(source.name for source in sources)
     context.session.add(AuditLog(actor_id=context.actor.id, action="community.imported", note=f"{names}: {plan.changes}", at=context.now))
     await context.session.flush()

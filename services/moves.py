@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -240,6 +241,16 @@ async def move(context: Context, thing: Any, event: str, note: str = "", **field
     if isinstance(thing, Problem):
         await due_alarms.keep(context, thing)
     return _record(context, life.kind, thing, event, source, target, note, before)
+
+
+async def amend(context: Context, thing: Any, event: str, fields: Mapping[str, Any], note: str = "") -> StateLog:
+    """Set fields that are no state, with a line in the history that keeps what they were."""
+    before = {name: getattr(thing, name) for name in fields}
+    for name, value in fields.items():
+        setattr(thing, name, value)
+    thing.version += 1
+    await context.session.flush()
+    return _record(context, life_of(thing).kind, thing, event, thing.state, thing.state, note, before)
 
 
 def remark(context: Context, thing: Any, event: str, note: str = "") -> StateLog:

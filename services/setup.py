@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import AuditLog, Community, Draft, Person, RoleAssignment, keyring
-from services import documents, exporting, importing, media
+from services import documents, exporting, holidays, importing, media
 from services.cells import phone_number
 from services.context import Context, Refusal
 from services.crs import system_of
@@ -96,6 +96,8 @@ async def look_at(context: Context, name: str, data: bytes, caption: str = "") -
     if not context.actor.has(*IMPORTERS):
         raise Refusal("document.not_for_you")
     await media.forget_unless_ours(context, data)
+    if holidays.is_notice(name):
+        return await holidays.look_at(context, holidays.text_of(name, data))
     name = "" if holds_identity_number(name) else name
     plan = await importing.prepare(context, [Source(name, data, system_of(caption) if caption else None)])
     if plan.faults:

@@ -95,7 +95,13 @@ class Calendar:
 
     def __init__(self, entered: Mapping[date, bool] | None = None) -> None:
         self._entered = dict(entered or {})
-        self._entered_years = frozenset(day.year for day in self._entered)
+        # A notice may take the last days of the December before; they do not tell of that year.
+        self._entered_years = frozenset(day.year for day in self._entered if day.month < 12)
+
+    @property
+    def entered(self) -> Mapping[date, bool]:
+        """The days that an administrator entered, and whether they are workdays."""
+        return MappingProxyType(self._entered)
 
     def is_workday(self, day: date) -> bool:
         """Return whether people work on this date, make-up workdays included; never raises."""

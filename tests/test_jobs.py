@@ -6,7 +6,7 @@ from pathlib import Path
 from apscheduler.triggers.cron import CronTrigger
 
 from scheduler.jobs import JOBS
-from services import checkins, claims, enrolments, privacy
+from services import checkins, claims, due_alarms, enrolments, privacy, recounting
 
 ROOT = Path(__file__).parent.parent
 NAMED = {
@@ -23,8 +23,10 @@ def test_every_alarm_that_a_service_sets_is_a_job():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "set_alarm":
                 job = node.args[1]
-                found.add(job.value if isinstance(job, ast.Constant) else NAMED[job.id])
+                if not (path.name == "recounting.py" and isinstance(job, ast.Name)):  # one helper there moves any of COUNTED
+                    found.add(job.value if isinstance(job, ast.Constant) else NAMED[job.attr if isinstance(job, ast.Attribute) else job.id])
     assert found
+    found |= {*recounting.COUNTED, due_alarms.NAG, due_alarms.ESCALATE, due_alarms.ACKNOWLEDGE}
     assert found <= set(JOBS), f"scheduler/jobs.py has no {found - set(JOBS)}"
 
 

@@ -147,6 +147,8 @@ class Do:
     import_file = Action("import_file", "draft")
     drop_file = Action("drop_file", "draft")
     invite = Action("invite", "person")
+    holidays_confirm = Action("holidays_confirm", "draft")
+    holidays_drop = Action("holidays_drop", "draft")
     # digests, numbers, exports
     digest = Action("digest")
     digest_cases = Action("digest_cases", "offset")
