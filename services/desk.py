@@ -127,8 +127,9 @@ async def done(context: Context, problem: Problem, log: StateLog, key: str, **va
     values |= {
         "code": problem.code, "contact_due": problem.contact_due if waits and problem.contact_due > context.now else None,
         "contact_late": problem.contact_due if waits and problem.contact_due <= context.now else None,
-        "due": problem.resolve_due, "until": problem.suspended_until, "level": Key(f"level.{problem.level}"),
-        "state": tickets.state_word(problem), "phone": Key("done.phone") if unreached else None,
+        "due": problem.resolve_due, "provisional": tickets.provisional(context, problem.resolve_due),
+        "until": problem.suspended_until, "level": Key(f"level.{problem.level}"), "state": tickets.state_word(problem),
+        "phone": Key("done.phone") if unreached else None,
     }  # fmt: skip
     return screen(key, await offer_undo(context, log), **values)
 
@@ -236,7 +237,7 @@ async def todo(context: Context) -> Answer:
     first = sa.case((col(Problem.state) == "SUBMITTED", 0), else_=1)
     in_order = waiting.order_by(first, col(Problem.resolve_due), col(Problem.code)).limit(LISTED)
     found = list(await context.session.scalars(in_order))
-    lines = [tickets.line(one) for one in found]
+    lines = [tickets.line(context, one) for one in found]
     options = [(one.code, Do.show(one.id)) for one in found]
     shown = problem_screens.listing("todo.list", lines, options, LISTED, total=total, more=total - len(found) or None)
     return Answer(shown, subject=tickets.subject(found[0]) if len(found) == 1 else "")
@@ -268,7 +269,7 @@ async def on_behalf(context: Context, name: str, phone: str, text: str) -> Answe
         grid=grid, reporter_id=person.id, channel="phone", urgent=bool(understood.urgent), draft_id=None,
     )  # fmt: skip
     values = problems.named(problem, name=person.display_name, place=problem.place_name, due=problem.resolve_due)
-    values["contact_due"] = problem.contact_due
+    values |= {"contact_due": problem.contact_due, "provisional": tickets.provisional(context, problem.contact_due, problem.resolve_due)}
     shown = screen("on_behalf.done", [Button("button.show", Do.show(problem.id))], **values)
     return Answer(shown, subject=tickets.subject(problem))
 

@@ -47,7 +47,7 @@ async def overview(context: Context) -> Shown:
         return Shown(screen("progress.none", [Button("button.report", Do.report())]))
     shown = found[:LISTED]
     lines = [
-        tickets.line(one) | ({"state": Key("list.supported", {"state": tickets.state_word(one)})} if one in supported else {})
+        tickets.line(context, one) | ({"state": Key("list.supported", {"state": tickets.state_word(one)})} if one in supported else {})
         for one in shown
     ]
     more = len(found) - len(shown)

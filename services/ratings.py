@@ -149,7 +149,9 @@ async def _reopen(context: Context, problem: Problem, fields: dict[str, Any], te
     if count == SECRETARY_AT:
         contact = contact_by(context, context.now)
         await set_alarm(context, "secretary_contact", problem.id, contact - REMIND_BEFORE)
-        await tickets.tell(context, problem, bosses, screen("rating.told_secretary", look, **values, contact=contact))
+        note = tickets.provisional(context, contact)
+        shown = screen("rating.told_secretary", look, **values, contact=contact, contact_note=note)
+        await tickets.tell(context, problem, bosses, shown)
     if on_agenda:
         moves.remark(context, problem, "joint_meeting", str(count))
         told = {*await tickets.handlers(context, problem), *others}
@@ -179,9 +181,11 @@ async def remind_secretary(context: Context, problem_id: str) -> str:
         return "nothing: moved"
     if any(row.event in ("contact", "relay") and row.actor_id in bosses and row.at >= since for row in rows):
         return "nothing: contacted"
-    look = [Button("button.show", Do.show(problem.id))]
+    look, by = [Button("button.show", Do.show(problem.id))], contact_by(context, since)
     shown = screen(
-        "rating.remind_secretary", look, **problems.named(problem, count=problem.reopen_count, contact=contact_by(context, since))
+        "rating.remind_secretary",
+        look,
+        **problems.named(problem, count=problem.reopen_count, contact=by, contact_note=tickets.provisional(context, by)),
     )
     await tickets.tell(context, problem, sorted(bosses), shown)
     return f"reminded {len(bosses)}"

@@ -64,10 +64,10 @@ def state_word(problem: Problem) -> Key:
     return Key(f"state.problem.{problem.state}")
 
 
-def line(problem: Problem) -> dict[str, Value]:
+def line(context: Context, problem: Problem) -> dict[str, Value]:
     """The problem as one line of a list."""
     in_work = problem.state in ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
-    due = Key("list.due", {"due": problem.resolve_due}) if in_work else None
+    due = Key("list.due", {"due": problem.resolve_due, "provisional": provisional(context, problem.resolve_due)}) if in_work else None
     return {"code": problem.code, "category": category(problem), "state": state_word(problem), "due": due}
 
 
