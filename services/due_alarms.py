@@ -17,6 +17,7 @@ from services.context import Context
 from services.workdays import SERVICE_LEVELS, ZONE, Calendar, local, quiet
 
 NAG, ESCALATE, ACKNOWLEDGE = "deadline_nag", "escalate_overdue", "acknowledge_urgent"
+JOBS = (NAG, ESCALATE, ACKNOWLEDGE)
 IN_WORK = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
 # After how many overdue workdays a level hands its problem up (domain.md §1); what is not here stays where it is.
 OVERDUE_WORKDAYS = {"grid": 1, "community": 2}
@@ -102,7 +103,7 @@ async def keep(context: Context, problem: Problem, *, fresh: bool = False) -> No
     if not fresh:
         rows = await context.session.execute(
             sa.select(col(Occurrence.id), col(Occurrence.job), col(Occurrence.due)).where(
-                col(Occurrence.job).in_((NAG, ESCALATE, ACKNOWLEDGE)), col(Occurrence.subject) == problem.id,
+                col(Occurrence.job).in_(JOBS), col(Occurrence.subject) == problem.id,
                 col(Occurrence.state) == "due", col(Occurrence.due) > context.now,
             )
         )  # fmt: skip

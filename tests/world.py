@@ -21,10 +21,11 @@ from bot.main import Application
 from bot.platforms.memory import MemoryPlatform, Shown
 from bot.settings import Settings
 from demo.loader import default_clock, load
-from models import Chat, ChatAccount, LocalMessage, Person, keyring
+from models import Chat, ChatAccount, LocalMessage, Occurrence, Person, keyring
 from models.database import migrate
 from scheduler.clock import Alarms
 from scheduler.jobs import JOBS
+from services import due_alarms
 from services.clock import HandClock
 from services.workdays import local
 from texts.render import Rendered, RenderedButton
@@ -171,7 +172,7 @@ def _labels(message: Rendered) -> list[str]:
 async def made_world(url: str, folder: Path, platform: str = "memory", now: str | None = None, digests: bool = False):
     """A world on the database at `url`: the demo community, whose people speak through `platform`.
 
-    Without `digests` the mornings are quiet, so that what is pushed is what a test caused.
+    Without `digests` the mornings are quiet and the demo's own deadlines pass unsaid, so that what is pushed is what a test caused.
     """
     settings = Settings(_env_file=None, DATABASE_URL=url, DATA_DIR=folder, DEMO=False, ENCRYPTION_KEYS=KEYS, HASH_KEY=HASH)
     clock = HandClock(datetime.fromisoformat(now) if now else default_clock())
@@ -179,7 +180,7 @@ async def made_world(url: str, folder: Path, platform: str = "memory", now: str 
     app = Application(settings, [memory], clock)
     if not digests:
         app.alarms = Alarms(app.database, clock, app.alarms.on_posted, {name: job for name, job in JOBS.items() if "digest" not in name})
-    await _fill(app, memory, platform)
+    await _fill(app, memory, platform, digests)
     await app.alarms.take_as_done(clock.now())
     await app.start(serve=False)
     world = World(app, memory, clock)
@@ -191,14 +192,14 @@ async def made_world(url: str, folder: Path, platform: str = "memory", now: str 
 
 # What a database holds once the demo is loaded for a platform at a moment (an SQLite file, or a PostgreSQL database to be cloned), and the
 # cards that stand then: loading takes longer than a test.
-_LOADED: dict[tuple[str, str, datetime], tuple[bytes | str, list[Shown]]] = {}
+_LOADED: dict[tuple[str, str, datetime, bool], tuple[bytes | str, list[Shown]]] = {}
 
 
-async def _fill(app: Application, memory: MemoryPlatform, platform: str) -> None:
+async def _fill(app: Application, memory: MemoryPlatform, platform: str, digests: bool) -> None:
     """Load the demo community, or put in place what was loaded before."""
     now, url = app.clock.now(), make_url(app.database.url)
     file = Path(url.database) if app.database.sqlite else None
-    key = ("" if file else str(url.query.get("host")), platform, now)
+    key = ("" if file else str(url.query.get("host")), platform, now, digests)
     if key in _LOADED:
         stored, cards = _LOADED[key]
         if file is not None:
@@ -210,6 +211,8 @@ async def _fill(app: Application, memory: MemoryPlatform, platform: str) -> None
     await migrate(app.database.url)
     async with app.database.transaction() as session:
         await load(session, now)
+        if not digests:
+            await session.execute(sa.delete(Occurrence).where(Occurrence.job.in_(due_alarms.JOBS)))
         await _rename(session, platform)
         await _show_cards(session, memory)
     await app.database.close()  # SQLite moves its write-ahead log into the file; PostgreSQL clones only what nobody is connected to
