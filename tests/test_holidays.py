@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from docx import Document
+from import_stage import book
 from test_problem_findings import ONE, reported, stored
 
 from models import HolidayDay, Occurrence, OutboxMessage, Problem
@@ -17,6 +18,8 @@ from services.holiday_notice import read
 from services.holidays import _whole_year
 from services.recounting import counted_anew
 from services.workdays import ZONE, Calendar, Term
+from texts.render import text
+from texts.screen import Screen
 
 # As the State Council worded them.
 NOTICES = {
@@ -153,6 +156,15 @@ async def test_a_file_is_read_as_the_pasted_words_are(world_sqlite):
     assert "读不出" in said
 
 
+async def test_holidays_of_an_imported_workbook_count_anew_too(world_sqlite):
+    await reported(world_sqlite)
+    clerk = world_sqlite.person("ST03")
+    await clerk.sends_file(book(holidays=[{"day": "2026-11-26", "kind": "休息", "name": "停工"}]), "节假日.xlsx")
+    await clerk.presses("导入", silent=False)
+    assert (await stored(world_sqlite)).resolve_due.astimezone(ZONE) == at("2026-11-27T17:30")
+    assert "原11月26日17:30，现11月27日17:30" in world_sqlite.pushes("ST04")[-1]
+
+
 async def test_a_missing_year_is_asked_for_once_a_day_as_long_as_dates_are_counted_in_it(world_sqlite):
     world = world_sqlite
 
@@ -172,6 +184,8 @@ async def test_a_missing_year_is_asked_for_once_a_day_as_long_as_dates_are_count
     sent = await world.rows(OutboxMessage, OutboxMessage.dedupe_key.like("holidays:%"))
     assert len(sent) == len({row.dedupe_key for row in sent}) == 5
     await world.app.drain()
+    said = Screen.from_json(max(sent, key=lambda row: row.dedupe_key).body)
+    assert text(said.key, said.values, "zh_CN").startswith("缺少2031年节假日数据")
     await world.person("ST01").says(f"录入节假日 {NEXT}")
     await world.person("ST01").presses("确认录入", silent=False)
     assert await missing("2027-01-02") == "nothing missing"
