@@ -177,7 +177,7 @@ async def escalate(context: Context, problem: Problem, reason: str, *, street: b
     if problem.level != "grid" and not who & {"coordinator", "scheduler"}:
         raise Refusal("refused.only.coordinator")
     reason = reason.strip() if by_itself else _reason(reason)
-    before = await tickets.handlers(context, problem)
+    before = [*await tickets.handlers(context, problem), *(person.id for person in await tickets.owners(context, problem))]
     due = max(term(context, problem), problem.resolve_due)
     if street and higher != "street":
         before += [person.id for person in await tickets.coordinators(context)]

@@ -170,7 +170,9 @@ async def test_what_rings_late_says_it_once_and_escalates_only_what_is_overdue(s
     assert await ring(stage, ESCALATE, code, at("2026-12-02T08:00")) == "nothing: not overdue"
     assert await ring(stage, ESCALATE, code, at("2026-12-10T17:35")) == "nothing: not overdue"
     assert await ring(stage, ESCALATE, code, at("2026-12-12T17:35")) == "nothing: not overdue", "a Saturday"
+    told = {who: len(await to(stage, who)) for who in ("ST02", "ST04", "R101")}
     assert await ring(stage, ESCALATE, code, at("2026-12-11T17:35")) == "escalated to street"
+    assert {who: len(await to(stage, who)) - count for who, count in told.items()} == {"ST02": 1, "ST04": 1, "R101": 1}
     assert await ring(stage, ESCALATE, code, at("2027-01-08T17:35")) == "nothing: stays at its level"
     quiet = await report(stage, sla="P5")
     assert await ring(stage, ESCALATE, quiet, at("2026-12-10T17:35")) == "nothing: stays at its level"
