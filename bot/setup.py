@@ -152,7 +152,12 @@ async def take_out(settings: Settings, file: str, language: str = "zh_CN") -> in
 
 
 async def enter_holidays(settings: Settings, file: str, check: bool = False, language: str = "zh_CN") -> int:
-    """Read a year's notice of holidays (.txt, .docx), say what was understood, and enter it unless `check`. 1 where it does not add up."""
+    """Read a year's notice of holidays (.txt, .docx), say what was understood, and enter it unless `check`. 1 where it does not add up.
+
+    A workbook (.xlsx) is imported with its sheet of holidays.
+    """
+    if not holidays.is_notice(file):
+        return await bring_in(settings, [file], "", language)
     try:
         notice = holiday_notice.read(holidays.text_of(file, Path(file).read_bytes()))
     except OSError as error:

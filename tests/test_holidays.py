@@ -10,6 +10,8 @@ from docx import Document
 from import_stage import book
 from test_problem_findings import ONE, reported, stored
 
+from bot.settings import Settings
+from bot.setup import enter_holidays
 from models import HolidayDay, Occurrence, OutboxMessage, Problem
 from services import holidays
 from services.context import SCHEDULER, Context, ground
@@ -154,6 +156,15 @@ async def test_a_file_is_read_as_the_pasted_words_are(world_sqlite):
     assert await world_sqlite.rows(HolidayDay) == []
     assert "没有对上" not in (said := await clerk.sends_file(b"PK\x03\x04 no archive", "通知.docx"))
     assert "读不出" in said
+
+
+async def test_the_command_says_what_it_understood(tmp_path, capsys):
+    for name, words, code in (("good.txt", NEXT, 0), ("bad.txt", NEXT.replace("共7天", "共6天"), 1)):
+        (tmp_path / name).write_text(words, "utf-8")
+        assert await enter_holidays(Settings.model_construct(), str(tmp_path / name), check=True) == code
+    out, err = capsys.readouterr()
+    assert "共放假22天，调休上班4天" in out
+    assert "春节写的是共6天，数出来是7天" in err
 
 
 async def test_holidays_of_an_imported_workbook_count_anew_too(world_sqlite):
