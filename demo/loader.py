@@ -2,7 +2,7 @@
 
 What came later is absent, later steps are undone (demo/history.py tells the steps). Members' totals of services and
 hours are those of the record whatever the moment, as it has no others. A member without a date of enrolment (still
-APPLIED) is always there. Meetings, commitments and wishes have no tables yet and are left out.
+APPLIED) is always there. Commitments and wishes are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import SQLModel
 
-from demo import posts
+from demo import meetings, posts
 from demo.history import Step, history, moment
 from demo.people import PARTY, Cast, read
 from demo.standing import past_digests, post_application, post_card, set_coming_alarms
@@ -69,10 +69,12 @@ async def load(session: AsyncSession, now: datetime) -> datetime:
     for entry in read("tasks"):
         loading.task(entry)
     loading.logs += posts.add(loading.cast)
+    loading.logs += meetings.add(loading.cast)
     await loading.store(session)
     context = Context(session, loading.cast.now, SCHEDULER, await ground(session), "demo")
     session.add_all(past_digests(context))
     await posts.stand(context, loading.cast)
+    await meetings.stand(context)
     for task in loading.tasks:
         await post_card(context, task, loading.cast.chats[PARTY])
     applied = [enrolment for enrolment in loading.cast.applied if loading.cast.now > enrolment.applied_at]

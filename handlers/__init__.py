@@ -2,6 +2,7 @@
 
 from bot.router import Router
 from handlers import (
+    actions,
     administration,
     announcements,
     checkin,
@@ -15,6 +16,9 @@ from handlers import (
     exports,
     holidays,
     invitations,
+    meeting_day,
+    meeting_replies,
+    meetings,
     mine,
     my_enrolment,
     orders,
@@ -48,6 +52,10 @@ root.include(
     digests.router,
     exports.router,
     privacy.router,
+    meetings.router,
+    meeting_replies.router,
+    meeting_day.router,
+    actions.router,
     staff.router,
     tickets.router,
     relay.router,

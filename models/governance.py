@@ -10,12 +10,17 @@ from sqlmodel import Field, SQLModel
 
 from models.types import Encrypted, UTCDateTime, new_id
 
+_OWED = sa.text("quarter <> '' AND makes_up_for IS NULL")
+_TALK = sa.text("kind = 'thursday_talk'")
+_UNIT, _PERSON = sa.text("unit_code IS NOT NULL"), sa.text("unit_code IS NULL")
+
 
 class Meeting(SQLModel, table=True):
     """A meeting; of a joint quarterly one there is a row from the quarter's first day on (PLACEHOLDER).
 
     `quarter`: "2026Q3", or "" for kinds that owe nothing to a quarter. `convener`: community or street. `makes_up_for`: the MISSED meeting
-    that this one is held late for (补开). `code` is given when a date is set.
+    that this one is held late for (补开). `code` is given when a date is set. `round` counts the dates it has had, from 1: what was
+    set for an earlier one no longer happens. `reason`: why it was postponed, put off or cancelled.
     """
 
     id: str = Field(default_factory=new_id, primary_key=True)
@@ -36,19 +41,26 @@ class Meeting(SQLModel, table=True):
     opened_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     minutes_due: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    reason: str = ""
+    round: int = 0
+    reason: str = Field(default="", sa_type=Encrypted)
     created_at: datetime = Field(sa_type=UTCDateTime)
     version: int = 1
+    __table_args__ = (
+        sa.Index("uq_meeting_quarter", "community_id", "kind", "quarter", unique=True, sqlite_where=_OWED, postgresql_where=_OWED),
+        sa.Index("uq_meeting_talk", "community_id", "planned_at", unique=True, sqlite_where=_TALK, postgresql_where=_TALK),
+    )
 
 
 class AgendaItem(SQLModel, table=True):
-    """A topic of a meeting. `source`: overdue, repeated, hotspot, reopened, carried or proposal. `state`: PROPOSED, ADOPTED, DROPPED."""
+    """A topic of a meeting, or what a resident wants to say at a talk. `source`: overdue, repeated, hotspot, carried, proposal, clerk or
+    booking. `state`: PROPOSED, ADOPTED, DROPPED.
+    """
 
     __tablename__ = "agenda_item"
     id: str = Field(default_factory=new_id, primary_key=True)
     meeting_id: str = Field(foreign_key="meeting.id", index=True)
     number: int
-    text: str
+    text: str = Field(sa_type=Encrypted)
     source: str = "proposal"
     problem_id: str | None = Field(default=None, foreign_key="problem.id")
     unit_code: str | None = None
@@ -70,17 +82,25 @@ class Attendance(SQLModel, table=True):
     leave_reason: str | None = Field(default=None, sa_type=Encrypted)
     attended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     signed_by: str | None = Field(default=None, foreign_key="person.id")
-    __table_args__ = (sa.UniqueConstraint("meeting_id", "unit_code", "person_id"),)
+    __table_args__ = (
+        sa.Index("uq_attendance_unit", "meeting_id", "unit_code", unique=True, sqlite_where=_UNIT, postgresql_where=_UNIT),
+        sa.Index("uq_attendance_person", "meeting_id", "person_id", unique=True, sqlite_where=_PERSON, postgresql_where=_PERSON),
+    )
 
 
 class Minutes(SQLModel, table=True):
-    """The minutes of a meeting: `facts` as counted when they were drafted, `text` the words people added; confirmed by the secretary."""
+    """The minutes of a meeting: `facts` as counted when they were drafted, `text` the words people added; confirmed by the secretary.
+
+    `sent_at`: when the units were given the draft, to be corrected until `correct_until`.
+    """
 
     meeting_id: str = Field(primary_key=True, foreign_key="meeting.id")
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
-    text: str = ""
+    text: str = Field(default="", sa_type=Encrypted)
     media_id: str = ""
     drafted_at: datetime = Field(sa_type=UTCDateTime)
+    sent_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    correct_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
     confirmed_by: str | None = Field(default=None, foreign_key="person.id")
     confirmed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
@@ -93,12 +113,12 @@ class ActionItem(SQLModel, table=True):
     meeting_id: str = Field(foreign_key="meeting.id", index=True)
     code: str = Field(unique=True)
     number: int
-    text: str
+    text: str = Field(sa_type=Encrypted)
     unit_code: str | None = None
     owner_id: str | None = Field(default=None, foreign_key="person.id")
     due: datetime = Field(sa_type=UTCDateTime)
     state: str = Field(default="OPEN", index=True)
-    result: str = ""
+    result: str = Field(default="", sa_type=Encrypted)
     done_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     version: int = 1
     __table_args__ = (sa.UniqueConstraint("meeting_id", "number"),)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services import (
+    actions,
     checkins,
     claims,
     deadlines,
@@ -15,6 +16,8 @@ from services import (
     enrolments,
     holidays,
     ledgers,
+    meeting_jobs,
+    minutes,
     posts,
     privacy,
     problems,
@@ -23,6 +26,7 @@ from services import (
     record_cards,
     recurrence,
     reviews,
+    talks,
     tasks,
     upkeep,
     verifying,
@@ -75,6 +79,19 @@ _TABLE = (
     Job("widen_task",      "",          widening.widen),
     Job("holiday_data",    "0 9 * * *", holidays.report_missing),
     Job("echo_wall",       "30 17 * * *", echo_wall.daily),
+    Job("meeting_placeholder", "5 0 * * *", meeting_jobs.open_quarter),
+    Job("meeting_unscheduled", "",      meeting_jobs.remind_to_schedule),
+    Job("meeting_missed",  "",          meeting_jobs.call_missed),
+    Job("meeting_topics",  "",          meeting_jobs.call_topics),
+    Job("meeting_agenda",  "",          meeting_jobs.close_topics),
+    Job("meeting_notice",  "",          meeting_jobs.give_notice),
+    Job("meeting_second_ask", "",       meeting_jobs.ask_again),
+    Job("meeting_day_of",  "",          meeting_jobs.remind_today),
+    Job("minutes_draft",   "",          minutes.remind_draft),
+    Job("minutes_confirm", "",          minutes.remind_confirm),
+    Job("action_reminder", "",          actions.remind),
+    Job("talk_notice",     "0 17 * * 2", talks.announce),
+    Job("talk_collection", "0 20 * * 3", talks.collect),
 )
 # fmt: on
 

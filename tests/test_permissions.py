@@ -121,6 +121,7 @@ RULES = {
         topics       | SCHEDULED                                      | TOPICS      | scheduler
         agenda       | SCHEDULED TOPICS                               | AGENDA      | coordinator scheduler
         notice       | SCHEDULED TOPICS AGENDA                        | NOTICED     | coordinator scheduler
+        announce     | PLACEHOLDER                                    | NOTICED     | scheduler
         reschedule   | SCHEDULED TOPICS AGENDA                        | SCHEDULED   | coordinator
         postpone     | NOTICED                                        | SCHEDULED   | secretary
         put_off      | SCHEDULED TOPICS AGENDA NOTICED                | PLACEHOLDER | secretary
@@ -128,6 +129,7 @@ RULES = {
         end          | IN_SESSION                                     | HELD        | coordinator
         confirm      | HELD                                           | MINUTED     | secretary
         close        | MINUTED                                        | CLOSED      | coordinator scheduler
+        collect      | PLACEHOLDER NOTICED                            | CLOSED      | scheduler
         miss         | PLACEHOLDER SCHEDULED TOPICS AGENDA NOTICED    | MISSED      | scheduler
         cancel       | SCHEDULED TOPICS AGENDA NOTICED                | CANCELLED   | secretary
     """,

@@ -94,7 +94,8 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("minutes_due", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -115,6 +116,12 @@ def upgrade() -> None:
     with op.batch_alter_table("meeting", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_meeting_quarter"), ["quarter"], unique=False)
         batch_op.create_index(batch_op.f("ix_meeting_state"), ["state"], unique=False)
+        owed = sa.text("quarter <> '' AND makes_up_for IS NULL")
+        batch_op.create_index(
+            "uq_meeting_quarter", ["community_id", "kind", "quarter"], unique=True, sqlite_where=owed, postgresql_where=owed
+        )
+        talk = sa.text("kind = 'thursday_talk'")
+        batch_op.create_index("uq_meeting_talk", ["community_id", "planned_at"], unique=True, sqlite_where=talk, postgresql_where=talk)
 
     op.create_table(
         "action_item",
@@ -122,12 +129,12 @@ def upgrade() -> None:
         sa.Column("meeting_id", sa.String(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
         sa.Column("unit_code", sa.String(), nullable=True),
         sa.Column("owner_id", sa.String(), nullable=True),
         sa.Column("due", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("result", sa.String(), nullable=False),
+        sa.Column("result", sa.LargeBinary(), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -151,7 +158,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("meeting_id", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("problem_id", sa.String(), nullable=True),
         sa.Column("unit_code", sa.String(), nullable=True),
@@ -200,10 +207,14 @@ def upgrade() -> None:
             ["person.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("meeting_id", "unit_code", "person_id"),
     )
     with op.batch_alter_table("attendance", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_attendance_meeting_id"), ["meeting_id"], unique=False)
+        for name, column, where in (
+            ("uq_attendance_unit", "unit_code", sa.text("unit_code IS NOT NULL")),
+            ("uq_attendance_person", "person_id", sa.text("unit_code IS NULL")),
+        ):
+            batch_op.create_index(name, ["meeting_id", column], unique=True, sqlite_where=where, postgresql_where=where)
 
     op.create_table(
         "commitment_vote",
@@ -227,9 +238,11 @@ def upgrade() -> None:
         "minutes",
         sa.Column("meeting_id", sa.String(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
         sa.Column("media_id", sa.String(), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("correct_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_by", sa.String(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(

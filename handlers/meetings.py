@@ -1,0 +1,105 @@
+"""Convening a meeting (联席会议): a date around days off and within the quarter, its agenda, another date.
+
+coordinator: 开会 党建联席会议 9月28日14:30 党群中心二楼   bot: what happens when; a day off: [9月24日] [9月28日]; another quarter: sure?
+coordinator: 改期 HY-… 9月29日14:30 原因                   bot: told to everybody asked; once noticed it is the secretary's
+clerk: 议程 HY-…, 加议题 HY-… …, 删议题 HY-… 2, 改议题 HY-… 2 …
+staff: 会议, 会议 HY-…
+"""
+
+from __future__ import annotations
+
+from bot.events import Do, Press, Text
+from bot.router import Phrase, Reply, Router, Say
+from services import meeting_agenda, meeting_calendar, meeting_replies, meetings
+from services.context import Context
+from texts.screen import screen
+
+router = Router("meetings")
+
+
+# -- a date
+@router.message(Phrase("meeting"))
+async def convene(message: Text, context: Context, line: str) -> Reply:
+    return Say(await meetings.ask(context, line) if line else screen("meeting.how"))
+
+
+@router.press(Do.meeting_date, where="private")
+async def take_day(press: Press, context: Context, draft: str, day: str) -> Reply:
+    return Say(await meetings.pick_day(context, draft, day), clear=True)
+
+
+@router.press(Do.meeting_how, where="private")
+async def take_answer(press: Press, context: Context, draft: str, how: str) -> Reply:
+    return Say(await meetings.pick_how(context, draft, how), clear=True)
+
+
+@router.message(Phrase("change_meeting"))
+async def change(message: Text, context: Context, meeting: str, line: str) -> Reply:
+    return Say(await meetings.change(context, meeting, line))
+
+
+@router.press(Do.meeting_put_off, where="private")
+async def put_off(press: Press, context: Context, draft: str) -> Reply:
+    return Say(await meetings.put_off(context, draft), clear=True)
+
+
+@router.message(Phrase("cancel_meeting"))
+async def call_off(message: Text, context: Context, meeting: str, reason: str) -> Reply:
+    return Say(await meetings.cancel(context, meeting, reason))
+
+
+# -- looking
+@router.message(Phrase("meetings"))
+async def list_meetings(message: Text, context: Context) -> Reply:
+    return Say(await meeting_replies.listing(context))
+
+
+@router.message(Phrase("meeting_status"))
+async def show(message: Text, context: Context, meeting: str) -> Reply:
+    return Say(await meeting_replies.status(context, meeting))
+
+
+@router.press(Do.meeting_show, where="private")
+async def show_pressed(press: Press, context: Context, meeting: str) -> Reply:
+    return Say(await meeting_replies.status(context, meeting))
+
+
+@router.press(Do.meeting_calendar, where="private")
+async def give_calendar_file(press: Press, context: Context, meeting: str) -> Reply:
+    return Say(await meeting_calendar.file(context, meeting))
+
+
+@router.message(Phrase("calendar"))
+async def give_feed(message: Text, context: Context) -> Reply:
+    return Say(await meeting_calendar.address(context))
+
+
+# -- the agenda
+@router.message(Phrase("agenda"))
+async def show_agenda(message: Text, context: Context, meeting: str) -> Reply:
+    return Say(await meeting_agenda.show(context, meeting))
+
+
+@router.press(Do.meeting_agenda, where="private")
+async def show_agenda_pressed(press: Press, context: Context, meeting: str) -> Reply:
+    return Say(await meeting_agenda.show(context, meeting))
+
+
+@router.message(Phrase("add_topic"))
+async def add_topic(message: Text, context: Context, meeting: str, text: str) -> Reply:
+    return Say(await meeting_agenda.insert(context, meeting, text))
+
+
+@router.message(Phrase("drop_topic"))
+async def drop_topic(message: Text, context: Context, meeting: str, item: str) -> Reply:
+    return Say(await meeting_agenda.drop(context, meeting, item))
+
+
+@router.press(Do.meeting_drop_topic, where="private")
+async def drop_topic_pressed(press: Press, context: Context, meeting: str, number: str) -> Reply:
+    return Say(await meeting_agenda.drop(context, meeting, number), edit=True)
+
+
+@router.message(Phrase("edit_topic"))
+async def edit_topic(message: Text, context: Context, meeting: str, item: str, text: str) -> Reply:
+    return Say(await meeting_agenda.edit(context, meeting, item, text))

@@ -1,0 +1,126 @@
+"""参加 and 请假: who comes to a meeting, answered by the one invited alone; and what of it is shown to whom (domain.md §0.6, §5 Meeting).
+
+Who has not answered is read by the desk in private, never in a group.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from models import Attendance, Meeting
+from services import drafts, meeting_agenda, meeting_people, meetings
+from services.context import Context, Refusal
+from services.meetings import COMING, STAFF
+from services.periods import Quarter
+from texts import meeting_screens as screens
+from texts.screen import Key, Screen, Value
+
+DRAFT = "meeting_leave"
+YES, LEAVE = "yes", "leave"
+LONGEST_REASON = 200
+LISTED = 8
+
+
+async def press(context: Context, attendance_id: str, answer: str) -> Screen | None:
+    """[参加] or [请假] on a notice; None: the reason is awaited. Raises Refusal: somebody else's, forged, or answering is over."""
+    row = await context.session.get(Attendance, attendance_id, with_for_update=True)
+    if row is None or answer not in (YES, LEAVE) or not await meeting_people.is_theirs(context, row):
+        raise Refusal("meeting.not_invited")
+    meeting = await meetings.find(context, row.meeting_id)
+    _open(meeting)
+    if answer == LEAVE:
+        drafts.keep(context, DRAFT, meeting=meeting.id)
+        return None
+    return await _answer(context, meeting, [row], YES, "")
+
+
+async def say(context: Context, code: str, answer: str, reason: str = "") -> Screen | None:
+    """参加 HY-… or 请假 HY-… reason; None: the reason is awaited. Raises Refusal: not invited, or answering is over."""
+    meeting = await meetings.find(context, code)
+    rows = await meeting_people.own_rows(context, meeting, lock=True)
+    if not rows:
+        raise Refusal("meeting.not_invited")
+    _open(meeting)
+    if answer == LEAVE and not reason.strip():
+        drafts.keep(context, DRAFT, meeting=meeting.id)
+        return None
+    return await _answer(context, meeting, rows, answer, reason)
+
+
+async def give_reason(context: Context, reason: str) -> Screen:
+    """The reason that 请假 waited for. Raises Refusal: nothing waits, or answering is over."""
+    meeting_id = drafts.kept(context, DRAFT).get("meeting", "")
+    shown = await say(context, meeting_id, LEAVE, reason)
+    assert shown is not None
+    return shown
+
+
+def _open(meeting: Meeting) -> None:
+    """Answers are taken from the notice until the meeting is opened."""
+    if meeting.state != "NOTICED":
+        raise Refusal("meeting.reply_closed", state=Key(f"state.meeting.{meeting.state}"), **meetings.view(meeting))
+
+
+async def _answer(context: Context, meeting: Meeting, rows: list[Attendance], answer: str, reason: str) -> Screen:
+    for row in rows:
+        row.reply, row.replied_at = answer, context.now
+        row.leave_reason = reason.strip()[:LONGEST_REASON] if answer == LEAVE else None
+    await context.session.flush()
+    who = await meeting_people.names(context, [row for row in rows if row.unit_code is not None])
+    return screens.replied(meeting.id, answer, {**meetings.view(meeting), "who": who or None, "reason": reason.strip() or None})
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------
+async def status(context: Context, code: str) -> Screen:
+    """会议 HY-…: to staff who comes, who does not and who has not said; to those invited their own answer. Raises Refusal: to others."""
+    meeting = await meetings.find(context, code)
+    rows = await meeting_people.rows_of(context, meeting)
+    topics = await meeting_agenda.topics(context, meeting)
+    values: dict[str, Value] = {
+        **meetings.view(meeting), "state": Key(f"state.meeting.{meeting.state}"), "count": len(topics) or None,
+        "topics": screens.topic_lines(topics),
+    }  # fmt: skip
+    if context.actor.has(*STAFF, "street_organizer"):
+        over = meeting.opened_at is not None
+        if not context.actor.has(*STAFF):
+            return screens.status(meeting.id, values, meeting.state, desk=False)
+        counts = {reply: [row for row in rows if row.reply == reply] for reply in ("", YES, LEAVE)}
+        values |= {
+            "invited": len(rows) or None, "yes": len(counts[YES]) if rows else None, "leave": len(counts[LEAVE]) if rows else None,
+            "open": await meeting_people.names(context, counts[""]) or None if not over else None,
+            "came": sum(row.attended_at is not None for row in rows) if over else None,
+            "on_leave": await _leaves(context, counts[LEAVE]),
+        }  # fmt: skip
+        return screens.status(meeting.id, values, meeting.state, desk=True)
+    own = [row for row in rows if await meeting_people.is_theirs(context, row)]
+    if not own:
+        raise Refusal("meeting.not_invited")
+    values["mine"] = Key(f"meeting.mine.{own[0].reply or 'open'}")
+    return screens.own_status(meeting.id, own[0].id, values, open_to_answer=meeting.state == "NOTICED")
+
+
+async def _leaves(context: Context, rows: list[Attendance]) -> Key | None:
+    lines = []
+    for row, name in zip(rows, await meeting_people.names(context, rows), strict=True):
+        lines.append(Key("meeting.leave_line", {"who": name, "reason": row.leave_reason or ""}))
+    return screens.stack(lines)
+
+
+async def listing(context: Context) -> Screen:
+    """会议: those to come and those whose minutes or decisions are open, for staff, street and liaisons. Raises Refusal: for others."""
+    if not context.actor.has(*STAFF, "street_organizer", "unit_liaison", "branch_secretary", "grid_leader"):
+        raise Refusal("meeting.list_for")
+    states = ("PLACEHOLDER", *COMING, "IN_SESSION", "HELD", "MINUTED", "MISSED")
+    query = sa.select(Meeting).where(
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.state).in_(states), col(Meeting.kind) != "thursday_talk"
+    )
+    found = list(await context.session.scalars(query.order_by(col(Meeting.created_at).desc()).limit(LISTED)))
+    if not context.actor.has(*STAFF, "street_organizer"):
+        found = [one for one in found if one.code and await meeting_people.own_rows(context, one)]
+    return screens.listing([(one.id, _line(one)) for one in found if one.code], [_line(one) for one in found if not one.code])
+
+
+def _line(meeting: Meeting) -> dict[str, Value]:
+    quarter = Quarter.parse(meeting.quarter)
+    return {**meetings.view(meeting), "state": Key(f"state.meeting.{meeting.state}"), "quarter": quarter.word if quarter else None}
