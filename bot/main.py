@@ -32,6 +32,7 @@ from services import door, doors, upkeep
 from services.clock import Clock, HandClock, SystemClock
 from services.context import SCHEDULER, Context, ground
 from services.media import store
+from services.meeting_calendar import feeds
 from texts.commands import command_menu, group_menu
 
 log = structlog.get_logger("main")
@@ -43,6 +44,7 @@ class Application:
     def __init__(self, settings: Settings, platforms: Iterable[Platform] | None = None, clock: Clock | None = None) -> None:
         keyring.use(settings.encryption_keys, settings.hash_key)
         store.use(settings.DATA_DIR / "media")
+        feeds.use(settings.PUBLIC_URL or "")
         self.settings = settings
         self.database = Database(settings.DATABASE_URL)
         self.clock: Clock = clock or SystemClock()
@@ -143,6 +145,8 @@ class Application:
             site = web.TCPSite(self._site, self.settings.HTTP_HOST, self.settings.HTTP_PORT)
             await site.start()
             self.port = self._site.addresses[0][1]
+            if self.demo is not None:
+                feeds.use(f"http://{self.settings.HTTP_HOST}:{self.port}")
         for key, platform in self.platforms.items():
             if platform is not self.local:
                 self._tasks.append(asyncio.create_task(self._listen(key, platform), name=f"listen:{key[0]}"))

@@ -17,6 +17,7 @@ from bot.platforms.local_frames import BadFrame
 from bot.web_door import WEB, door_routes, media_response, page
 from models import InboxMessage, OutboxMessage
 from models.database import STORAGE_ERRORS
+from services import meeting_calendar
 from services.context import ground
 from services.workdays import local
 
@@ -37,6 +38,7 @@ def make_web(application: Application) -> web.Application:
     site.router.add_get("/readyz", pages.readyz)
     if application.settings.METRICS_TOKEN is not None:
         site.router.add_get("/metrics", pages.metrics)
+    site.router.add_get("/calendar/{name:[0-9a-z]{16}\\.[0-9A-Za-z_-]{22}}.ics", pages.calendar)
     for platform in application.platforms.values():
         if (routes := getattr(platform, "webhook_routes", None)) is not None:
             site.router.add_routes(routes())
@@ -113,6 +115,14 @@ class _Pages:
                 for name, count in await connection.execute(sa.select(state, sa.func.count()).group_by(state)):
                     gauge.labels(name).set(count)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def calendar(self, request: web.Request) -> web.Response:
+        """A person's meetings for a calendar program; the name is the key (services/meeting_calendar.py)."""
+        async with self.application.database.transaction() as session:
+            data = await meeting_calendar.feed(session, request.match_info["name"], self.application.clock.now())
+        if data is None:
+            raise web.HTTPNotFound
+        return web.Response(body=data, content_type="text/calendar", charset="utf-8", headers={"Cache-Control": "private, max-age=900"})
 
     # -- the demo ---------------------------------------------------------------------------------------------
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from models.types import Encrypted, UTCDateTime, new_id
+from models.types import Encrypted, EncryptedJSON, UTCDateTime, new_id
 
 _OWED = sa.text("quarter <> '' AND makes_up_for IS NULL")
 _TALK = sa.text("kind = 'thursday_talk'")
@@ -95,7 +95,7 @@ class Minutes(SQLModel, table=True):
     """
 
     meeting_id: str = Field(primary_key=True, foreign_key="meeting.id")
-    facts: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=EncryptedJSON)
     text: str = Field(default="", sa_type=Encrypted)
     media_id: str = ""
     drafted_at: datetime = Field(sa_type=UTCDateTime)

@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from models import Meeting, Task
 from models.lifecycle import MEETING
+from services import actions
 from services.context import Context
 from services.periods import Quarter
 from services.spans import midnight
@@ -43,4 +44,6 @@ async def joint_meeting(context: Context) -> Key | None:
     state = Key(f"state.meeting.{meeting.state}")
     coming = meeting.planned_at if meeting.state in MEETING.open and (meeting.planned_at or context.now) > context.now else None
     words = Key(f"record.quarter.{quarter.number}")
-    return Key("digest.meeting_at" if coming else "digest.meeting", {"quarter": words, "state": state, "at": coming})
+    line = Key("digest.meeting_at" if coming else "digest.meeting", {"quarter": words, "state": state, "at": coming})
+    late = await actions.overdue(context)
+    return Key("digest.actions_overdue", {"meeting": line, "count": late}) if late else line

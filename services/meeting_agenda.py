@@ -18,6 +18,7 @@ from texts.render import text
 from texts.screen import Key, Screen, Value
 
 REOPENED = 3
+HOTSPOT = "hotspot"
 MOST_DRAFTED, LONGEST = 12, 200
 OPEN_FOR_PROPOSALS = ("SCHEDULED", "TOPICS")
 EDITABLE = ("SCHEDULED", "TOPICS", "AGENDA", "NOTICED")
@@ -71,13 +72,13 @@ async def _open_for_proposals(context: Context) -> Meeting:
 
 # -- drafting -----------------------------------------------------------------------------------------------------------
 async def draft(context: Context, meeting: Meeting) -> None:
-    """Put overdue, repeated and gathering problems on the agenda, and what earlier meetings decided and nobody finished; each once."""
-    known = {item.problem_id for item in await items(context, meeting)}
-    dropped = sa.select(col(AgendaItem.problem_id)).where(col(AgendaItem.meeting_id) == meeting.id)
-    known |= set(await context.session.scalars(dropped))
+    """Put repeated, gathering and overdue problems on the agenda, each once."""
+    # What the clerk took off stays off.
+    query = sa.select(col(AgendaItem.problem_id), col(AgendaItem.source)).where(col(AgendaItem.meeting_id) == meeting.id)
+    known = {(problem_id, source == HOTSPOT) for problem_id, source in await context.session.execute(query)}
     for source, problem, values in (await _found(context))[:MOST_DRAFTED]:
-        if problem.id not in known:
-            known.add(problem.id)
+        if (problem.id, source == HOTSPOT) not in known:
+            known.add((problem.id, source == HOTSPOT))
             await add(context, meeting, text(f"meeting.topic.{source}", values, DOCUMENTS), source, problem.id)
 
 
@@ -97,8 +98,8 @@ async def _found(context: Context) -> list[tuple[str, Problem, dict[str, Value]]
             found.append(("overdue", problem, values | {"days": Key("meeting.topic.days", {"days": days}) if days else None}))
     for spot in await hotspots.find(context, context.now):
         values = {"category": Key(f"category.{spot.category}"), "place": spot.place, "count": spot.count, "days": hotspots.DAYS}
-        found.append(("hotspot", spot.problems[0], values))
-    rank = {"repeated": 0, "overdue": 1, "hotspot": 2}
+        found.append((HOTSPOT, spot.problems[0], values))
+    rank = {"repeated": 0, HOTSPOT: 1, "overdue": 2}
     return sorted(found, key=lambda each: (rank[each[0]], each[1].resolve_due, each[1].code))
 
 

@@ -23,6 +23,7 @@ from models import (
     Evaluation,
     Grid,
     LocalMessage,
+    Meeting,
     Occurrence,
     OutboxMessage,
     PartnerUnit,
@@ -57,6 +58,7 @@ RELATIONS = {
     "anonymous": {"reporter"},
     "grid_leader": {"grid_leader"},
     "coordinator": {"coordinator", "grid_leader"},
+    "community_clerk": {"coordinator", "grid_leader"},
     "community_secretary": {"secretary", "coordinator", "grid_leader"},
     "scheduler": {"scheduler"},
 }
@@ -180,8 +182,12 @@ async def test_every_field_of_the_record_is_there(database):
 
 async def test_before_the_first_problem(database):
     async with loaded(database, EARLY) as session:
-        for model in (Problem, Task, Claim, StateLog, OutboxMessage, LocalMessage, Occurrence, ConsentRecord):
+        for model in (Problem, Task, Claim, OutboxMessage, LocalMessage, ConsentRecord):
             assert await every(session, model) == [], model
+        assert {log.object_kind for log in await every(session, StateLog)} == {"meeting"}
+        assert {row.job for row in await every(session, Occurrence)} == {"meeting_unscheduled", "meeting_missed"}
+        states = {one.quarter: one.state for one in await every(session, Meeting)}
+        assert states == {"2026Q1": "CLOSED", "2026Q2": "CLOSED", "2026Q3": "PLACEHOLDER"}
         people = {person.code for person in await every(session, Person)}
         assert "M36" not in people  # enrolled on 12 October
         assert people >= {"M19", "M24", "ST01", "R160"}
@@ -247,7 +253,7 @@ async def test_the_history_leads_to_the_stored_state(database, now):
     async with loaded(database, now) as session:
         logs = await every(session, StateLog, StateLog.id)
         assert [log.at for log in logs] == sorted(log.at for log in logs)
-        things = [row for model in (Problem, Task, Claim, PostClaim) for row in await every(session, model)]
+        things = [row for model in (Problem, Task, Claim, PostClaim, Meeting) for row in await every(session, model)]
         for thing in things:
             kind, state, steps = moves.KINDS[type(thing)], NEW, logs_of(logs, thing)
             for log in steps:

@@ -14,7 +14,7 @@ from work_stage import Stage, staged
 from world import made_world
 
 from models import ChatAccount, DigestRun, Occurrence, OutboxMessage, Person, Task
-from models.governance import Meeting
+from models.governance import Attendance, Meeting, Minutes
 from models.types import new_id
 from scheduler.clock import Alarms
 from services import digests, ledgers
@@ -26,7 +26,7 @@ MONDAY = (
     "11月23日 青禾里社区简报|新增5件(无效1件)|待受理3件|办理中7件|逾期2件:WT-20261112-0002、WT-20261117-0001|待评价4件|挂账1件|今日须联系3件|今日到期1件"
     "|热点2处:青禾苑3幢 暴露垃圾(3次/60天)、望溪商街12号 占道经营(3次/60天)|任务:待接3个"
 )
-LAST = "|双报到达标28/39"
+LAST = "|第四季度联席会议待安排|双报到达标28/39"
 
 
 def plain(said: str) -> str:
@@ -94,7 +94,8 @@ async def test_the_next_day_tells_only_what_is_new_and_has_no_picture(world_sqli
 async def test_the_meeting_and_the_tasks_of_today(world_sqlite):
     world = world_sqlite
     async with world.app.database.transaction() as session:
-        await session.execute(sa.delete(Meeting))
+        for model in (Attendance, Minutes, Meeting):
+            await session.execute(sa.delete(model))
         person = (await session.scalars(sa.select(Person).where(Person.code == "ST02"))).one()
         session.add(Meeting(community_id=person.community_id, quarter="2026Q4", created_at=world.clock.now()))
         task = (await session.scalars(sa.select(Task).where(Task.short_no == 31))).one()

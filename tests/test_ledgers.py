@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from python_calamine import CalamineWorkbook
 
 from models import AuditLog, ExportFile, Media, Meeting, Person, Problem
-from models.governance import ActionItem, Attendance, Commitment
+from models.governance import ActionItem, Attendance, Commitment, Minutes
 
 pytestmark = pytest.mark.digests
 
@@ -166,6 +166,7 @@ async def test_meetings_commitments_and_the_roll(world_sqlite):
         here = person.community_id
         await session.execute(sa.delete(Attendance))
         await session.execute(sa.delete(ActionItem))
+        await session.execute(sa.delete(Minutes))
         await session.execute(sa.delete(Meeting))
         await session.execute(sa.delete(Commitment))
         meeting = Meeting(

@@ -237,7 +237,7 @@ def upgrade() -> None:
     op.create_table(
         "minutes",
         sa.Column("meeting_id", sa.String(), nullable=False),
-        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=False),
         sa.Column("text", sa.LargeBinary(), nullable=False),
         sa.Column("media_id", sa.String(), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
