@@ -13,7 +13,7 @@ from sqlmodel import col
 from demo.people import Cast, read
 from models import Attendance, Counter, Meeting, Minutes, StateLog
 from models.lifecycle import MEETING, NEW
-from services import meeting_times, meetings, minutes
+from services import meeting_alarms, meeting_times, minutes
 from services.context import Context
 from services.periods import Quarter
 from services.workdays import Calendar
@@ -124,9 +124,9 @@ async def stand(context: Context) -> None:
             await context.session.flush()
             await _confirm(context, meeting)
         elif meeting.planned_at is not None:
-            await meetings.set_meeting_alarms(context, meeting)
+            await meeting_alarms.set_meeting_alarms(context, meeting)
         if meeting.ended_at is None and meeting.quarter:
-            await meetings.set_quarter_alarms(context, meeting)
+            await meeting_alarms.set_quarter_alarms(context, meeting)
 
 
 async def _confirm(context: Context, meeting: Meeting) -> None:

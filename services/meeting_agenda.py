@@ -105,7 +105,9 @@ async def _found(context: Context) -> list[tuple[str, Problem, dict[str, Value]]
 
 # -- editing ------------------------------------------------------------------------------------------------------------
 async def show(context: Context, code: str) -> Screen:
-    """The agenda as staff edit it, as others may read it. Raises Refusal."""
+    """The agenda as staff edit it and units may read it. Raises Refusal: for nobody else."""
+    if not context.actor.has(*meetings.READERS):
+        raise Refusal("meeting.list_for")
     meeting = await meetings.find(context, code)
     editing = context.actor.has(*meetings.STAFF) and meeting.state in EDITABLE
     return screens.agenda(meeting.id, meetings.view(meeting), await topics(context, meeting), editing)

@@ -17,7 +17,8 @@ from services import documents, meeting_agenda, meeting_people, meetings
 from services.context import Context, Refusal
 from services.icalendar import CalendarEvent, calendar
 from services.identity import roles_of
-from services.meetings import COMING, STAFF, view
+from services.meeting_alarms import COMING, TALK
+from services.meetings import READERS, STAFF, view
 from texts import meeting_screens as screens
 from texts.render import show, text
 from texts.screen import Screen
@@ -80,7 +81,7 @@ def person_of(name: str) -> str | None:
 
 async def address(context: Context) -> Screen:
     """日历订阅: the actor's own address. Raises Refusal: nobody who is invited to meetings."""
-    if not context.actor.has(*STAFF, "street_organizer", "unit_liaison", "grid_leader", "branch_secretary") or context.actor.id is None:
+    if not context.actor.has(*READERS) or context.actor.id is None:
         raise Refusal("meeting.list_for")
     path = f"/calendar/{token(context.actor.id)}.ics"
     return Screen("meeting.feed" if feeds.root else "meeting.feed_path", {"address": f"{feeds.root}{path}"})
@@ -96,7 +97,7 @@ async def feed(session: Any, name: str, now: datetime) -> bytes | None:
     roles = {grant.role for grant in grants}
     query = sa.select(Meeting).where(
         col(Meeting.community_id) == person.community_id, col(Meeting.planned_at).is_not(None), col(Meeting.state).in_(SHOWN),
-        col(Meeting.planned_at) > now - KEPT, col(Meeting.kind) != "thursday_talk",
+        col(Meeting.planned_at) > now - KEPT, col(Meeting.kind) != TALK,
     )  # fmt: skip
     if not roles & {*STAFF, "street_organizer"}:
         units = {grant.unit for grant in grants if grant.role == "unit_liaison" and grant.unit}

@@ -15,6 +15,7 @@ from models import ActionItem, Attendance, Meeting
 from services import meeting_people, meeting_times, meetings, minutes, moves
 from services.alarms import set_alarm
 from services.context import Context, Refusal
+from services.meeting_alarms import drop_meeting_alarms
 from services.meetings import STAFF, view
 from services.metrics import share
 from services.workdays import local
@@ -25,7 +26,7 @@ from texts.screen import Key, Screen, Value
 async def begin(context: Context, code: str) -> Screen:
     """Open the meeting: the sign-in code for everybody in the room, and what became of the last decisions.
 
-    On its day, or until the end of the next workday for one whose opening was forgotten. Raises Refusal.
+    On its day, or until the end of the next workday for one whose opening was forgotten; never after its quarter. Raises Refusal.
     """
     meeting = await meetings.find(context, code)
     await meetings.require(context, meeting, "open")
@@ -33,9 +34,11 @@ async def begin(context: Context, code: str) -> Screen:
     day = local(meeting.planned_at).date()
     if local(context.now).date() < day or context.now > context.calendar.due(meeting.planned_at, 1):
         raise Refusal("meeting.not_its_day", **view(meeting))
+    if meeting.quarter and meeting.makes_up_for is None and meeting.quarter != meetings.this_quarter(context).code:
+        raise Refusal("meeting.quarter_over", **view(meeting))
     if not await meeting_people.rows_of(context, meeting):
         await meeting_people.invite(context, meeting)
-    await meetings.drop_meeting_alarms(context, meeting)
+    await drop_meeting_alarms(context, meeting)
     await moves.move(context, meeting, "open", opened_at=context.now, sign_in_code=f"{secrets.randbelow(10_000):04d}")
     values: dict[str, Value] = {**view(meeting), "pin": meeting.sign_in_code, "fulfilled": await _fulfilled(context, meeting)}
     return screens.opened(meeting.id, values)

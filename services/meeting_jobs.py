@@ -11,7 +11,8 @@ from models import Meeting, Person
 from services import meeting_agenda, meeting_people, meeting_times, meetings, moves, post
 from services.context import Context
 from services.identity import persons_with
-from services.meetings import JOINT, STAFF, subject, this_quarter, view
+from services.meeting_alarms import COMING, drop_meeting_alarms, set_quarter_alarms, subject
+from services.meetings import JOINT, STAFF, this_quarter, view
 from services.periods import Quarter
 from services.workdays import DAY_END, local
 from texts import meeting_screens as screens
@@ -42,7 +43,7 @@ async def open_quarter(context: Context, _subject: str) -> str:
         return "there is one"
     meeting = Meeting(community_id=context.ground.community_id, kind=JOINT, quarter=quarter.code, created_at=context.now)
     await moves.begin(context, meeting, "placeholder")
-    await meetings.set_quarter_alarms(context, meeting)
+    await set_quarter_alarms(context, meeting)
     return f"placeholder {quarter.code}"
 
 
@@ -70,9 +71,9 @@ async def call_missed(context: Context, about: str) -> str:
     """First workday of the new quarter: a meeting that was not held is missed, whatever comes later; secretary and street are told."""
     meeting = await _meeting(context, about)
     quarter = Quarter.parse(meeting.quarter) if meeting is not None else None
-    if meeting is None or quarter is None or meeting.state not in ("PLACEHOLDER", *meetings.COMING):
+    if meeting is None or quarter is None or meeting.state not in ("PLACEHOLDER", *COMING):
         return "held"
-    await meetings.drop_meeting_alarms(context, meeting)
+    await drop_meeting_alarms(context, meeting)
     await moves.move(context, meeting, "miss")
     readers = await persons_with(context, "community_secretary", "street_organizer")
     told = await _tell(context, readers, Screen("meeting.missed", {"quarter": quarter.word}), f"meeting_missed:{meeting.id}")

@@ -11,7 +11,8 @@ from sqlmodel import col
 from models import Attendance, Meeting
 from services import drafts, meeting_agenda, meeting_people, meetings
 from services.context import Context, Refusal
-from services.meetings import COMING, STAFF
+from services.meeting_alarms import COMING, TALK
+from services.meetings import READERS, STAFF
 from services.periods import Quarter
 from texts import meeting_screens as screens
 from texts.screen import Key, Screen, Value
@@ -109,11 +110,11 @@ async def _leaves(context: Context, rows: list[Attendance]) -> Key | None:
 
 async def listing(context: Context) -> Screen:
     """会议: those to come and those whose minutes or decisions are open, for staff, street and liaisons. Raises Refusal: for others."""
-    if not context.actor.has(*STAFF, "street_organizer", "unit_liaison", "branch_secretary", "grid_leader"):
+    if not context.actor.has(*READERS):
         raise Refusal("meeting.list_for")
     states = ("PLACEHOLDER", *COMING, "IN_SESSION", "HELD", "MINUTED", "MISSED")
     query = sa.select(Meeting).where(
-        col(Meeting.community_id) == context.ground.community_id, col(Meeting.state).in_(states), col(Meeting.kind) != "thursday_talk"
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.state).in_(states), col(Meeting.kind) != TALK
     )
     found = list(await context.session.scalars(query.order_by(col(Meeting.created_at).desc()).limit(LISTED)))
     if not context.actor.has(*STAFF, "street_organizer"):

@@ -14,9 +14,9 @@ from sqlmodel import col
 from models import Attendance, Meeting, Person
 from models.lifecycle import MEETING
 from services import codes, drafts, meeting_people, meeting_times, moves, post, tickets
-from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
 from services.identity import persons_with
+from services.meeting_alarms import COMING, TALK, drop_meeting_alarms, set_meeting_alarms, set_quarter_alarms, subject
 from services.meeting_lines import MeetingLine, kinds, read_change, read_line
 from services.periods import Quarter
 from services.workdays import local
@@ -26,18 +26,18 @@ from texts.screen import Key, Screen, Value
 JOINT = "joint_quarterly"
 CONVENERS = ("coordinator", "community_clerk", "community_secretary", "street_organizer")
 STAFF = ("coordinator", "community_clerk", "community_secretary")
+READERS = (*CONVENERS, "unit_liaison", "branch_secretary", "grid_leader")
 DRAFT, MOVE_DRAFT = "meeting", "meeting_move"
-COMING = ("SCHEDULED", "TOPICS", "AGENDA", "NOTICED")
 ASK, THIS, LATE, OUTSIDE = "", "this", "late", "outside"
 
 
 # -- finding ----------------------------------------------------------------------------------------------------------
 async def find(context: Context, code: str) -> Meeting:
-    """The meeting of this code or id, locked for the turn and read anew. Raises Refusal: there is none."""
+    """The meeting of this code or id, locked for the turn and read anew; a talk is none. Raises Refusal: there is none."""
     query = sa.select(Meeting).where(
         sa.or_(col(Meeting.code) == codes.tidy(code, "HY"), col(Meeting.id) == code),
-        col(Meeting.community_id) == context.ground.community_id,
-    )
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.kind) != TALK,
+    )  # fmt: skip
     found: Meeting | None = await context.session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if found is None:
         raise Refusal("meeting.unknown", last=await last_codes(context))
@@ -45,9 +45,11 @@ async def find(context: Context, code: str) -> Meeting:
 
 
 async def last_codes(context: Context) -> list[str]:
-    """The codes of the last three meetings; what a stranger may know of them is that they are."""
+    """The codes of the last three meetings, for those who have to do with meetings."""
+    if not context.actor.has(*READERS):
+        return []
     query = sa.select(col(Meeting.code)).where(
-        col(Meeting.community_id) == context.ground.community_id, col(Meeting.code).is_not(None), col(Meeting.kind) != "thursday_talk"
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.code).is_not(None), col(Meeting.kind) != TALK
     )
     return [code for code in await context.session.scalars(query.order_by(col(Meeting.planned_at).desc()).limit(3)) if code]
 
@@ -76,11 +78,6 @@ async def _missed(context: Context, kind: str) -> Meeting | None:
 def this_quarter(context: Context) -> Quarter:
     """The quarter of today."""
     return Quarter.of(local(context.now).date())
-
-
-def subject(meeting: Meeting) -> str:
-    """What its alarms are about: the meeting and the date it has now."""
-    return f"{meeting.id}:{meeting.round}"
 
 
 async def require(context: Context, meeting: Meeting, event: str, only: str = "refused.only.coordinator") -> None:
@@ -258,37 +255,6 @@ def view(meeting: Meeting) -> dict[str, Value]:
         "at": meeting.planned_at,
         "place": meeting.place,
     }
-
-
-# -- alarms -------------------------------------------------------------------------------------------------------------
-async def set_meeting_alarms(context: Context, meeting: Meeting) -> None:
-    """What happens around its date; steps whose time has gone by happen at once, reminders whose time has gone by do not."""
-    assert meeting.planned_at is not None
-    times, about = meeting_times.of_meeting(context.calendar, meeting.planned_at), subject(meeting)
-    await set_alarm(context, "meeting_topics", about, max(times.topics, context.now))
-    await set_alarm(context, "meeting_agenda", about, max(times.agenda, context.now))
-    await set_alarm(context, "meeting_notice", about, max(times.notice, context.now))
-    if times.second_ask > max(times.notice, context.now):
-        await set_alarm(context, "meeting_second_ask", about, times.second_ask)
-    if times.day_of > context.now:
-        await set_alarm(context, "meeting_day_of", about, times.day_of)
-
-
-async def drop_meeting_alarms(context: Context, meeting: Meeting) -> None:
-    """Forget what was set for the date it had."""
-    for job in ("meeting_topics", "meeting_agenda", "meeting_notice", "meeting_second_ask", "meeting_day_of"):
-        await drop_alarms(context, job, subject(meeting))
-
-
-async def set_quarter_alarms(context: Context, meeting: Meeting) -> None:
-    """When to remind that the quarter's meeting has no date, and when it is missed; what has gone by is left out."""
-    quarter = Quarter.parse(meeting.quarter)
-    if quarter is None:
-        return
-    for due in meeting_times.to_schedule(context.calendar, quarter):
-        if due > context.now:
-            await set_alarm(context, "meeting_unscheduled", meeting.id, due)
-    await set_alarm(context, "meeting_missed", meeting.id, meeting_times.missed_at(context.calendar, quarter))
 
 
 # -- another date, or none ------------------------------------------------------------------------------------------------

@@ -67,13 +67,13 @@ async def gather(context: Context, meeting: Meeting) -> dict[str, Any]:
     quarter = Quarter.of(local(held).date()) if held else meetings.this_quarter(context)
     return {
         "community": context.ground.name, "title": words_of(view(meeting)["title"], meeting_agenda.DOCUMENTS), "code": meeting.code,
-        "planned": meeting.planned_at.isoformat() if meeting.planned_at else "", "place": meeting.place,
+        "planned": local(meeting.planned_at).isoformat() if meeting.planned_at else "", "place": meeting.place,
         "late": bool(meeting.makes_up_for),
         "chair": await _name(context, meeting.chair_id), "recorder": await _name(context, meeting.recorder_id),
         "came": came, "leave": leave, "absent": absent, "numbers": await _numbers(context, quarter),
         "topics": [[text, unit] for _, text, unit in await meeting_agenda.topics(context, meeting)], "decided": decided,
-        "resources": await _listed(context, "resource"), "needs": await _listed(context, "need"),
-        "projects": 0, "next": Quarter.of(quarter.end.date()).code, "made_at": local(context.now).date().isoformat(),
+        "resources": await _listed(context, meeting, "resource"), "needs": await _listed(context, meeting, "need"),
+        "next": Quarter.of(quarter.end.date()).code, "made_at": local(context.now).date().isoformat(),
     }  # fmt: skip
 
 
@@ -92,14 +92,21 @@ async def _numbers(context: Context, quarter: Quarter) -> list[list[str]]:
     return [[name, words_of(value, meeting_agenda.DOCUMENTS)] for name, value in numbers]
 
 
-async def _listed(context: Context, side: str) -> int:
-    query = sa.select(sa.func.count()).select_from(ResourceItem)
-    query = query.where(
+async def _listed(context: Context, meeting: Meeting, side: str) -> list[int]:
+    """How many items a list holds now, and how many of them came on it since the last meeting of this kind."""
+    before = await context.session.scalar(
+        sa.select(sa.func.max(Meeting.ended_at)).where(
+            col(Meeting.community_id) == meeting.community_id, col(Meeting.kind) == meeting.kind, col(Meeting.id) != meeting.id,
+            col(Meeting.ended_at) < context.now,
+        )
+    )  # fmt: skip
+    query = sa.select(col(ResourceItem.listed_at)).where(
         col(ResourceItem.community_id) == context.ground.community_id,
         col(ResourceItem.side) == side,
         col(ResourceItem.state) == "PUBLISHED",
     )
-    return await context.session.scalar(query) or 0
+    listed = list(await context.session.scalars(query))
+    return [len(listed), sum(before is None or at > before for at in listed)]
 
 
 # -- working on them ------------------------------------------------------------------------------------------------------

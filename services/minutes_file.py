@@ -50,7 +50,10 @@ def docx(facts: dict[str, Any], opinions: str, confirmed: bool) -> bytes:
     _section(document, "minutes.section.4")
     _decisions(document, facts["decided"])
     _section(document, "minutes.section.5")
-    document.add_paragraph(_say("minutes.lists", resources=facts["resources"], needs=facts["needs"]))
+    for name in ("resources", "needs"):
+        whole, new = facts[name]
+        document.add_paragraph(_say(f"minutes.{name}", count=whole, new=new))
+    document.add_paragraph(_say("minutes.projects"))
     _section(document, "minutes.section.6")
     following = Quarter.parse(facts["next"])
     document.add_paragraph(_say("minutes.next", quarter=following.word if following else None))
@@ -75,6 +78,7 @@ def _prepare(document: Any, facts: dict[str, Any], confirmed: bool) -> None:
             fonts.attrib.pop(qn(theme), None)
     for language in document.styles.element.findall(f".//{qn('w:lang')}"):
         language.set(qn("w:eastAsia"), "zh-CN")
+    document.styles["Normal"].paragraph_format.space_after = Pt(4)
     title = document.styles["Title"]
     title.font.color.rgb, title.font.bold = RGBColor(0, 0, 0), True
     title.paragraph_format.alignment = WD_ALIGN_PARAGRAPH.CENTER
@@ -102,7 +106,7 @@ def _basics(document: Any, facts: dict[str, Any]) -> None:
     _section(document, "minutes.section.1")
     planned = datetime.fromisoformat(facts["planned"]) if facts["planned"] else None
     for name, value in (
-        ("time", show([day(planned.date()), planned], LANGUAGE) if planned else ""),
+        ("time", f"{show(day(planned.date()), LANGUAGE)} {planned:%H:%M}" if planned else ""),
         ("place", facts["place"]), ("chair", facts["chair"]), ("recorder", facts["recorder"]),
     ):  # fmt: skip
         document.add_paragraph(_say(f"minutes.{name}", value=value or "—"))
@@ -117,6 +121,8 @@ def _decisions(document: Any, decided: Sequence[Sequence[str]]) -> None:
         return
     table = document.add_table(rows=0, cols=len(DECISION_WIDTHS), style="Table Grid")
     table.alignment, table.autofit = WD_TABLE_ALIGNMENT.CENTER, False
+    for column, width in zip(table.columns, DECISION_WIDTHS, strict=True):
+        column.width = width
     head = [_say(f"minutes.column.{name}") for name in ("number", "item", "owner", "due")]
     lines = [
         [str(number), item, owner, show(day(date.fromisoformat(due)), LANGUAGE)] for number, (item, owner, due) in enumerate(decided, 1)

@@ -11,12 +11,13 @@ from models import AgendaItem, Meeting, Person
 from services import audit, drafts, meeting_agenda, meeting_times, moves, post
 from services.context import Context, Refusal
 from services.identity import persons_with
+from services.meeting_alarms import TALK
 from services.tasks import program
 from services.workdays import local
 from texts import meeting_screens as screens
 from texts.screen import Key, Screen, Value
 
-KIND, BOOKING, DRAFT = "thursday_talk", "booking", "talk"
+BOOKING, DRAFT = "booking", "talk"
 LONGEST = 300
 
 
@@ -24,11 +25,11 @@ async def _talk(context: Context) -> Meeting:
     """The next talk's row, locked; made where there is none yet."""
     collection = meeting_times.next_talk(context.calendar, context.now)
     query = sa.select(Meeting).where(
-        col(Meeting.community_id) == context.ground.community_id, col(Meeting.kind) == KIND, col(Meeting.planned_at) == collection
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.kind) == TALK, col(Meeting.planned_at) == collection
     )
     found: Meeting | None = await context.session.scalar(query.with_for_update())
     if found is None:
-        found = Meeting(community_id=context.ground.community_id, kind=KIND, planned_at=collection, created_at=context.now)
+        found = Meeting(community_id=context.ground.community_id, kind=TALK, planned_at=collection, created_at=context.now)
         await moves.begin(program(context), found, "placeholder")
     return found
 
@@ -88,7 +89,7 @@ async def announce(context: Context, _subject: str) -> str:
 async def collect(context: Context, _subject: str) -> str:
     """Thursday 20:00: what was booked goes to the coordinators, in private; each matter can be reported from there."""
     query = sa.select(Meeting).where(
-        col(Meeting.community_id) == context.ground.community_id, col(Meeting.kind) == KIND,
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.kind) == TALK,
         col(Meeting.state).in_(("PLACEHOLDER", "NOTICED")), col(Meeting.planned_at) <= context.now,
     )  # fmt: skip
     found = list(await context.session.scalars(query.order_by(col(Meeting.planned_at)).with_for_update()))

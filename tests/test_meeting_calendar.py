@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from world import made_world
+from meeting_stage import meetings_at
 
 from bot.web import make_web
 from models import Person
@@ -56,36 +56,35 @@ def test_no_value_can_begin_a_line_of_its_own():
 
 
 async def test_the_file_and_the_feed_of_who_is_invited(databases, tmp_path):
-    with databases.fresh("sqlite") as url:
-        async with made_world(url, tmp_path, now="2026-09-10T09:30:00+08:00") as world:
-            coordinator, liaison = world.person("ST02"), world.person("L08")
-            await coordinator.says("开会 党建联席会议 9月28日14:30 党群中心二楼")
-            given = await coordinator.presses("日历文件")
-            (sent,) = given.shown[0].media
-            assert sent.name == "HY-20260910-0001.ics"
-            assert "DTSTART:20260928T063000Z" in unfolded(sent.data)
-            (stranger, clerk, theirs) = [(await world.rows(Person, Person.code == code))[0] for code in ("R101", "ST03", "L08")]
-            assert (await world.person("R101").says("日历订阅")).shows("给工作人员和受邀单位")
-            assert (await liaison.says("日历订阅")).shows(f"/calendar/{meeting_calendar.token(theirs.id)}.ics")
+    async with meetings_at(databases, tmp_path) as world:
+        coordinator, liaison = world.person("ST02"), world.person("L08")
+        await coordinator.says("开会 党建联席会议 9月28日14:30 党群中心二楼")
+        given = await coordinator.presses("日历文件")
+        (sent,) = given.shown[0].media
+        assert sent.name == "HY-20260910-0001.ics"
+        assert "DTSTART:20260928T063000Z" in unfolded(sent.data)
+        (stranger, clerk, theirs) = [(await world.rows(Person, Person.code == code))[0] for code in ("R101", "ST03", "L08")]
+        assert (await world.person("R101").says("日历订阅")).shows("给工作人员和受邀单位")
+        assert (await liaison.says("日历订阅")).shows(f"/calendar/{meeting_calendar.token(theirs.id)}.ics")
 
-            async def read(name: str) -> str | None:
-                async with world.app.database.transaction() as session:
-                    data = await meeting_calendar.feed(session, name, world.clock.now())
-                return None if data is None else "\n".join(unfolded(data))
+        async def read(name: str) -> str | None:
+            async with world.app.database.transaction() as session:
+                data = await meeting_calendar.feed(session, name, world.clock.now())
+            return None if data is None else "\n".join(unfolded(data))
 
-            assert "20260928" not in str(await read(meeting_calendar.token(theirs.id)))  # nobody has been invited yet
-            await world.at("2026-09-22T09:00")
-            assert "DTSTART:20260928T063000Z" in str(await read(meeting_calendar.token(theirs.id)))
-            assert "DTSTART:20260928T063000Z" in str(await read(meeting_calendar.token(clerk.id)))
-            assert "BEGIN:VEVENT" not in str(await read(meeting_calendar.token(stranger.id)))
-            name = meeting_calendar.token(theirs.id)
-            for forged in (name[:-1] + ("A" if name[-1] != "A" else "B"), theirs.id, f"{theirs.id}.", clerk.id + name[16:]):
-                assert await read(forged) is None
-            await world.person("ST01").says("改期 HY-20260910-0001 9月29日14:30 区里有会")
-            await world.at("2026-09-28T15:00")
-            moved = str(await read(name))
-            assert "DTSTART:20260929T063000Z" in moved
-            assert "SEQUENCE:1" in moved
+        assert "20260928" not in str(await read(meeting_calendar.token(theirs.id)))  # nobody has been invited yet
+        await world.at("2026-09-22T09:00")
+        assert "DTSTART:20260928T063000Z" in str(await read(meeting_calendar.token(theirs.id)))
+        assert "DTSTART:20260928T063000Z" in str(await read(meeting_calendar.token(clerk.id)))
+        assert "BEGIN:VEVENT" not in str(await read(meeting_calendar.token(stranger.id)))
+        name = meeting_calendar.token(theirs.id)
+        for forged in (name[:-1] + ("A" if name[-1] != "A" else "B"), theirs.id, f"{theirs.id}.", clerk.id + name[16:]):
+            assert await read(forged) is None
+        await world.person("ST01").says("改期 HY-20260910-0001 9月29日14:30 区里有会")
+        await world.at("2026-09-28T15:00")
+        moved = str(await read(name))
+        assert "DTSTART:20260929T063000Z" in moved
+        assert "SEQUENCE:1" in moved
 
 
 async def test_the_feed_over_the_web_port(world_sqlite):

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 
 import pytest
 import sqlalchemy as sa
-from world import made_world
+from meeting_stage import alone, meetings_at
 
 from models import AgendaItem, Attendance, Meeting, Problem
 from services import meeting_times
@@ -80,36 +80,35 @@ def test_talks_are_on_thursdays_that_are_workdays():
 
 # -- a property joint meeting -----------------------------------------------------------------------------------------------
 async def test_a_property_joint_meeting_owes_nothing_to_a_quarter(databases, tmp_path):
-    with databases.fresh("sqlite") as url:
-        async with made_world(url, tmp_path, now=NOW.isoformat()) as world:
-            coordinator, secretary, clerk = world.person("ST02"), world.person("ST01"), world.person("ST03")
-            assert (await coordinator.says("开会")).shows("例如")
-            assert (await coordinator.says("开会 聚餐 9月28日14:30 三楼")).shows("是哪种会")
-            assert (await coordinator.says("开会 物业联席会议 9月9日14:30 物业会议室")).shows("已经过了")
-            shown = await coordinator.says("开会 物业联席会议 10月13日15:00 物业会议室")  # another quarter, and nobody minds
-            assert shown.shows("HY-20260910-0001", "10月13日15:00")
-            await world.at("2026-10-09T08:59")
-            assert not told(world, "L08", "会议通知")
-            await world.at("2026-10-09T09:00")  # three workdays before: 12, 10 (a working Saturday), 9
-            assert len(told(world, "L08", "会议通知")) == 1
-            assert not told(world, "L05", "会议通知")
-            assert told(world, "ST04", "会议通知")
-            assert (await world.person("ST04").presses("参加")).shows("已记下：参加")
-            (meeting,) = await world.rows(Meeting, Meeting.kind == "property_joint")
-            assert meeting.quarter == ""
-            assert (await clerk.says(f"取消会议 {meeting.code} 改到下月")).shows("只有社区书记")
-            assert (await secretary.says(f"取消会议 {meeting.code}")).shows("写明原因")
-            assert (await secretary.says(f"取消会议 {meeting.code} 改到下月")).shows("已取消")
-            assert told(world, "L08", "取消")
-            pushed = len(world.pushes("L08"))
-            await world.at("2026-10-13T16:00")
-            assert len(world.pushes("L08")) == pushed
-            assert (await secretary.says("会议")).shows("2026年第四季度", "待安排")
-            assert (await world.person("R101").says("会议")).shows("给工作人员")
+    async with meetings_at(databases, tmp_path) as world:
+        coordinator, secretary, clerk = world.person("ST02"), world.person("ST01"), world.person("ST03")
+        assert (await coordinator.says("开会")).shows("例如")
+        assert (await coordinator.says("开会 聚餐 9月28日14:30 三楼")).shows("是哪种会")
+        assert (await coordinator.says("开会 物业联席会议 9月9日14:30 物业会议室")).shows("已经过了")
+        shown = await coordinator.says("开会 物业联席会议 10月13日15:00 物业会议室")  # another quarter, and nobody minds
+        assert shown.shows("HY-20260910-0001", "10月13日15:00")
+        await world.at("2026-10-09T08:59")
+        assert not told(world, "L08", "会议通知")
+        await world.at("2026-10-09T09:00")  # three workdays before: 12, 10 (a working Saturday), 9
+        assert len(told(world, "L08", "会议通知")) == 1
+        assert not told(world, "L05", "会议通知")
+        assert told(world, "ST04", "会议通知")
+        assert (await world.person("ST04").presses("参加")).shows("已记下：参加")
+        (meeting,) = await world.rows(Meeting, Meeting.kind == "property_joint")
+        assert meeting.quarter == ""
+        assert (await clerk.says(f"取消会议 {meeting.code} 改到下月")).shows("只有社区书记")
+        assert (await secretary.says(f"取消会议 {meeting.code}")).shows("写明原因")
+        assert (await secretary.says(f"取消会议 {meeting.code} 改到下月")).shows("已取消")
+        assert told(world, "L08", "取消")
+        pushed = len(world.pushes("L08"))
+        await world.at("2026-10-13T16:00")
+        assert len(world.pushes("L08")) == pushed
+        assert (await secretary.says("会议")).shows("2026年第四季度", "待安排")
+        assert (await world.person("R101").says("会议")).shows("给工作人员")
 
 
 async def test_the_quarters_own_meeting_cannot_be_cancelled(world_sqlite):
-    world = world_sqlite
+    world = await alone(world_sqlite)
     secretary = world.person("ST01")
     assert (await secretary.says("开会 联席会议 12月1日14:30 党群中心二楼")).shows("HY-20261123-0001")
     assert (await secretary.says("取消会议 HY-20261123-0001 忙")).shows("不能取消")
@@ -125,7 +124,7 @@ async def test_the_quarters_own_meeting_cannot_be_cancelled(world_sqlite):
 
 # -- the talk -----------------------------------------------------------------------------------------------------------
 async def test_every_thursday_talk(world_sqlite):
-    world = world_sqlite
+    world = await alone(world_sqlite)
     resident, other = world.person("R101"), world.person("R118")
     assert (await resident.says("预约说事")).shows("11月26日20:00", "想说什么事")
     assert (await resident.says("楼道里的电动车")).shows("第1号", "楼道里的电动车")
@@ -151,6 +150,7 @@ async def test_every_thursday_talk(world_sqlite):
 
 # -- several at once, on both databases -----------------------------------------------------------------------------------
 async def test_replies_and_signing_in_at_once_count_once(world):
+    world = await alone(world)
     secretary, clerk, liaison = world.person("ST01"), world.person("ST03"), world.person("L08")
     await secretary.says("开会 联席会议 11月24日14:30 党群中心二楼")
     await world.at("2026-11-23T08:01")

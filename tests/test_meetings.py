@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
+from datetime import date
 
 import pytest
-from world import made_world
+import sqlalchemy as sa
+from meeting_stage import meetings_at
 
-from models import ActionItem, AgendaItem, Attendance, Meeting, Minutes
-from services.workdays import ZONE
-
-START = "2026-09-10T09:30:00+08:00"
+from models import ActionItem, AgendaItem, Attendance, Community, HolidayDay, Meeting, Minutes
+from services import meeting_alarms
+from services.context import SCHEDULER, Context, ground
 
 
 @pytest.fixture
 async def autumn(databases, tmp_path):
     """The demo community as it stood on Thursday 10 September 2026 at 09:30."""
-    with databases.fresh("sqlite") as url:
-        async with made_world(url, tmp_path, now=START) as made:
-            yield made
+    async with meetings_at(databases, tmp_path) as world:
+        yield world
 
 
 def plain(said: str) -> str:
@@ -204,6 +203,7 @@ async def test_postponing_is_the_secretarys_and_stays_in_the_quarter(autumn):
     assert (await world.person("ST04").says("开会 党建联席会议 9月28日14:30 党群中心")).shows("只有社区协调员")
     assert (await street.says("开会 党建联席会议 9月22日14:30 街道会议室")).shows("由街道召集")
     code = "HY-20260910-0001"
+    assert (await coordinator.says(f"开始会议 {code}")).shows("当天才能")
     assert (await coordinator.says(f"改期 {code} 9月23日10:00")).shows("9月23日10:00")
     await world.at("2026-09-20T09:00")
     assert (await meeting_of(world, code=code)).state == "NOTICED"
@@ -230,16 +230,48 @@ async def test_postponing_is_the_secretarys_and_stays_in_the_quarter(autumn):
     assert (await meeting_of(world, quarter="2026Q3")).code == code
 
 
-async def test_the_fourth_quarter_is_reminded_of_on_its_four_days(databases, tmp_path):
-    with databases.fresh("sqlite") as url:
-        async with made_world(url, tmp_path, now="2026-10-20T08:00:00+08:00") as world:
-            for day in ("11-02", "12-03", "12-17", "12-28"):
-                await world.at(f"2026-{day}T08:59")
-                before = len(told(world, "ST02", "还没有定日期"))
-                await world.at(f"2026-{day}T09:00")
-                assert len(told(world, "ST02", "还没有定日期")) == before + 1, day
-            assert len(told(world, "ST02", "还没有定日期")) == 4
-            await world.at("2027-01-04T09:00")
-            assert (await meeting_of(world, quarter="2026Q4")).state == "MISSED"
-            assert (await meeting_of(world, quarter="2027Q1")).state == "PLACEHOLDER"
-            assert datetime(2027, 1, 1, tzinfo=ZONE) > (await meeting_of(world, quarter="2026Q4")).created_at
+async def test_a_meeting_of_the_last_day_cannot_be_opened_in_the_next_quarter(autumn):
+    world = autumn
+    coordinator = world.person("ST02")
+    await coordinator.says("开会 联席会议 9月30日16:00 党群中心二楼")
+    await world.at("2026-10-08T08:30")
+    assert (await coordinator.says("开始会议 HY-20260910-0001")).shows("季度已经过了")
+    await world.at("2026-10-08T09:00")
+    assert (await meeting_of(world, quarter="2026Q3")).state == "MISSED"
+
+
+async def test_workdays_entered_later_move_what_is_to_come(autumn):
+    world = autumn
+    await world.person("ST02").says("开会 联席会议 9月28日14:30 党群中心二楼")
+    await world.at("2026-09-15T10:00")
+    async with world.app.database.transaction() as session:
+        session.add(HolidayDay(day=date(2026, 9, 22), is_workday=False, name="台风停工"))
+        community = (await session.scalars(sa.select(Community))).one()
+        community.version += 1
+    for _ in range(2):
+        async with world.app.database.transaction() as session:
+            context = Context(session, world.clock.now(), SCHEDULER, await ground(session), "entered")
+            assert await meeting_alarms.recount(context) == 1
+    await world.at("2026-09-21T08:59")
+    assert not told(world, "L08", "会议通知")
+    await world.at("2026-09-21T09:00")
+    await world.at("2026-09-28T15:00")
+    assert len(told(world, "L08", "会议通知")) == len(told(world, "L08", "今天开会")) == 1
+    assert len(told(world, "L02", "还没有收到您的回复")) == 1
+
+
+async def test_the_fourth_quarter_is_reminded_of_and_missed(databases, tmp_path):
+    async with meetings_at(databases, tmp_path, "2026-12-16T08:00:00+08:00") as world:
+        for day in ("12-17", "12-28"):
+            await world.at(f"2026-{day}T08:59")
+            before = len(told(world, "ST02", "还没有定日期"))
+            await world.at(f"2026-{day}T09:00")
+            assert len(told(world, "ST02", "还没有定日期")) == before + 1, day
+        assert len(told(world, "ST01", "还没有定日期")) == 2
+        await world.at("2027-01-04T09:00")
+        assert len(told(world, "ST02", "还没有定日期")) == 2
+        assert (await meeting_of(world, quarter="2026Q4")).state == "MISSED"
+        assert (await meeting_of(world, quarter="2027Q1")).state == "PLACEHOLDER"
+        planned = await world.person("ST02").says("开会 联席会议 2月24日14:30 党群中心二楼")
+        assert planned.buttons == ["2027年第一季度的会", "补开2026年第四季度的会", "取消"]
+        assert (await world.person("ST02").presses("2027年第一季度的会")).shows("暂按法定节假日推算")
