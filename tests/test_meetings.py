@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from meeting_stage import meetings_at
 
 from models import ActionItem, AgendaItem, Attendance, Community, HolidayDay, Meeting, Minutes
-from services import meeting_alarms
+from services import actions, meeting_alarms, meeting_jobs
 from services.context import SCHEDULER, Context, ground
 
 
@@ -166,6 +166,9 @@ async def test_the_whole_life(autumn):
     assert (await liaison.says("9幢门禁已更换")).shows("会议办结")
     (item,) = await world.rows(ActionItem)
     assert (item.state, (await meeting_of(world, quarter="2026Q3")).state) == ("DONE", "CLOSED")
+    async with world.app.database.transaction() as session:
+        context = Context(session, world.clock.now(), SCHEDULER, await ground(session), "late alarm")
+        assert await actions.remind(context, f"{item.id}:over:20261020") == "no longer"
     # the next one opens with what became of it
     await coordinator.says("开会 党建联席会议 10月30日14:30 党群中心二楼")
     await world.at("2026-10-30T14:20")
@@ -252,6 +255,8 @@ async def test_workdays_entered_later_move_what_is_to_come(autumn):
         async with world.app.database.transaction() as session:
             context = Context(session, world.clock.now(), SCHEDULER, await ground(session), "entered")
             assert await meeting_alarms.recount(context) == 1
+            (meeting,) = await session.scalars(sa.select(Meeting).where(Meeting.code == "HY-20260910-0001"))
+            assert await meeting_jobs.give_notice(context, f"{meeting.id}:1") == "no longer"  # an alarm of the date it had
     await world.at("2026-09-21T08:59")
     assert not told(world, "L08", "会议通知")
     await world.at("2026-09-21T09:00")
