@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
 from models import (
+    AgendaItem,
     AnonymousToken,
+    Attendance,
     Chat,
     ChatAccount,
     CheckIn,
@@ -83,6 +85,9 @@ async def forget(context: Context, person: Person, problems: list[str]) -> dict[
     outcome["messages"] = await _set(context, ProblemMessage, spoken, body="")
     await _set(context, Evaluation, col(Evaluation.rater_id) == me, text="")
     await _drop(context, ProblemSupporter, col(ProblemSupporter.person_id) == me)
+    await _drop(context, AgendaItem, sa.and_(col(AgendaItem.proposer_id) == me, col(AgendaItem.source) == "booking"))
+    await _set(context, AgendaItem, col(AgendaItem.proposer_id) == me, proposer_id=None)
+    await _set(context, Attendance, col(Attendance.person_id) == me, leave_reason=None)
     touched = [*sources, *claims, *await _membership(context, me)]
     await _set(context, StateLog, sa.or_(col(StateLog.actor_id) == me, col(StateLog.object_id).in_(touched)), note="", before=None)
     await _files(context, me, problems)

@@ -232,7 +232,8 @@ async def _scheduled(context: Context, meeting: Meeting) -> Screen:
     await set_meeting_alarms(context, meeting)
     short = times.notice <= context.now
     values: dict[str, Value] = {
-        **view(meeting), "topics": max(times.topics, context.now), "close": times.agenda if times.agenda > context.now else None,
+        **view(meeting), "topics": max(times.topics, context.now) if times.agenda > context.now else None,
+        "close": times.agenda if times.agenda > context.now else None,
         "notice": None if short else times.notice, "second": times.second_ask if times.second_ask > context.now else None,
         "day_of": times.day_of if times.day_of > context.now else None, "short": Key("meeting.short") if short else None,
         "late": Key("meeting.makes_up") if meeting.makes_up_for else None,
@@ -293,7 +294,15 @@ async def _ask_put_off(context: Context, meeting: Meeting, quarter: Quarter | No
         raise Refusal("meeting.postpone_why", code=meeting.code)
     draft = await drafts.beside(context, MOVE_DRAFT, meeting=meeting.id, round=meeting.round, reason=reason)
     last = context.calendar.previous_workday(meeting_times.last_day(quarter))
-    return screens.ask_put_off(draft.id, {**view(meeting), "asked": at, "quarter": quarter.word, "last": last})
+    return screens.ask_put_off(
+        draft.id,
+        {
+            **view(meeting),
+            "quarter": quarter.word,
+            "last": last,
+            "outside": Key("meeting.not_in_quarter", {"asked": at, "quarter": quarter.word}) if at else None,
+        },
+    )
 
 
 async def put_off(context: Context, draft_id: str) -> Screen:

@@ -130,16 +130,18 @@ async def show(context: Context, code: str) -> Screen:
     values: dict[str, Value] = {
         **view(meeting), "state": Key("minutes.confirmed_mark" if kept.confirmed_at else "minutes.draft_mark"),
         "until": kept.correct_until if kept.correct_until and kept.correct_until > context.now else None,
-        "corrections": screens.stack(await _corrections(context, meeting)) if desk else None,
+        "corrections": await _corrections(context, meeting) if desk else None,
     }  # fmt: skip
     return screens.minutes(meeting.id, values, media, meeting.state, desk=desk, chief=context.actor.has("community_secretary"))
 
 
-async def _corrections(context: Context, meeting: Meeting) -> list[Key]:
+async def _corrections(context: Context, meeting: Meeting) -> Key | None:
     query = sa.select(StateLog).where(
         col(StateLog.object_kind) == "meeting", col(StateLog.object_id) == meeting.id, col(StateLog.event) == CORRECTED
     )
-    return [Key("minutes.correction_line", {"text": log.note}) for log in await context.session.scalars(query.order_by(col(StateLog.id)))]
+    logs = await context.session.scalars(query.order_by(col(StateLog.id)))
+    lines = screens.stack(Key("minutes.correction_line", {"text": log.note}) for log in logs)
+    return Key("minutes.corrections", {"lines": lines}) if lines else None
 
 
 async def add_opinion(context: Context, code: str, said: str) -> Screen:

@@ -13,7 +13,10 @@ import xlsxwriter
 from sqlmodel import SQLModel, col
 
 from models import (
+    ActionItem,
+    AgendaItem,
     Announcement,
+    Attendance,
     ChatAccount,
     CheckIn,
     Claim,
@@ -98,6 +101,9 @@ _TABLE: tuple[tuple[type[SQLModel], str, str, Any, str], ...] = (
     (TaskOffer,        "offer",        "offered_at",   TaskOffer.person_id,        ""),
     (DutyShift,        "duty",         "",             DutyShift.person_id,        "day"),
     (Announcement,     "announcement", "published_at", Announcement.author_id,     "text"),
+    (AgendaItem,       "topic",        "at",           AgendaItem.proposer_id,     "text"),
+    (Attendance,       "meeting",      "replied_at",   Attendance.person_id,       "reason=leave_reason arrived=attended_at"),
+    (ActionItem,       "action",       "",             ActionItem.owner_id,        "code text due result"),
 )
 # fmt: on
 _MADE: dict[str, Callable[[Any], Value]] = {
