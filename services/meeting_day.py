@@ -125,16 +125,21 @@ async def sign_for(context: Context, attendance_id: str) -> Screen:
 
 
 async def end(context: Context, code: str) -> Screen:
-    """散会: HELD. The minutes are drafted at once from what is known; who writes and who confirms them is reminded on the last day."""
+    """散会: HELD. The minutes are drafted at once from what is known; who writes and who confirms them is reminded on the last day.
+
+    Raises Refusal: not the desk, not in session, or nobody has signed in: what nobody came to was not held.
+    """
     meeting = await meetings.find(context, code)
     await meetings.require(context, meeting, "end")
+    rows = await meeting_people.rows_of(context, meeting)
+    if rows and not any(row.attended_at is not None for row in rows):
+        raise Refusal("meeting.nobody_came", **view(meeting))
     due = context.calendar.due(context.now, meeting_times.DRAFT_WORKDAYS)
     confirm = context.calendar.due(context.now, meeting_times.CONFIRM_WORKDAYS)
     await moves.move(context, meeting, "end", ended_at=context.now, minutes_due=due, sign_in_code="")
     await set_alarm(context, "minutes_draft", meeting.id, meeting_times.at(local(due).date()))
     await set_alarm(context, "minutes_confirm", meeting.id, meeting_times.at(local(confirm).date()))
     media = await minutes.draft(context, meeting)
-    rows = await meeting_people.rows_of(context, meeting)
     units = [row for row in rows if row.unit_code is not None]
     values: dict[str, Value] = {
         **view(meeting), "came": sum(row.attended_at is not None for row in units), "invited": len(units), "due": due, "confirm": confirm,

@@ -195,6 +195,9 @@ async def test_a_quarter_without_a_meeting_is_missed_and_made_up_for(autumn):
     assert (late.state, (await meeting_of(world, quarter="2026Q4")).state) == ("SCHEDULED", "PLACEHOLDER")
     await world.at("2026-10-09T14:30")
     await secretary.says(f"开始会议 {late.code}")
+    assert (await secretary.says(f"散会 {late.code}")).shows("还没有人签到")
+    await secretary.says(f"点名 {late.code}")
+    await secretary.presses("已到：望溪供电所党支部")
     await secretary.says(f"散会 {late.code}")
     states = {row.makes_up_for is None: row.state for row in await world.rows(Meeting, Meeting.quarter == "2026Q3")}
     assert states == {True: "MISSED", False: "HELD"}
