@@ -2,7 +2,7 @@
 
 What came later is absent, later steps are undone (demo/history.py tells the steps). Members' totals of services and
 hours are those of the record whatever the moment, as it has no others. A member without a date of enrolment (still
-APPLIED) is always there. Commitments and wishes are left out.
+APPLIED) is always there. Wishes are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import SQLModel
 
-from demo import meetings, posts
+from demo import commitments, meetings, posts
 from demo.history import Step, history, moment
 from demo.people import PARTY, Cast, read
 from demo.standing import past_digests, post_application, post_card, set_coming_alarms
@@ -70,6 +70,7 @@ async def load(session: AsyncSession, now: datetime) -> datetime:
         loading.task(entry)
     loading.logs += posts.add(loading.cast)
     loading.logs += meetings.add(loading.cast)
+    loading.promises()
     await loading.store(session)
     context = Context(session, loading.cast.now, SCHEDULER, await ground(session), "demo")
     session.add_all(past_digests(context))
@@ -265,6 +266,13 @@ class _Loading:
                 claim = Claim(task_id=task.id, person_id=person, claimed_at=claimed, state=NEW, version=0)
                 cast.rows.append(claim)
                 self._move(claim, "claim", _Who(person, cast.first_roles[person]), claimed)
+
+    def promises(self) -> None:
+        """The promises made so far."""
+        logs, codes = commitments.add(self.cast, default_clock())
+        self.logs += logs
+        for code in codes:
+            self._count(code)
 
     # -- into the database --------------------------------------------------------------------------------------
     async def store(self, session: AsyncSession) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import Chat, DigestRun, Enrollment, LocalMessage, Occurrence, OutboxMessage, Problem, StateLog, Task, keyring
-from services import digests, dispatching, due_alarms, echo_wall, enrolments, ledgers, problems, ratings, reviews, tasks
+from services import digests, dispatching, due_alarms, echo_wall, enrolments, ledgers, problems, promise_calendar, ratings, reviews, tasks
 from services.alarms import set_alarm
 from services.context import Context
 from services.post import Urgency
@@ -114,6 +114,7 @@ async def set_coming_alarms(
             await set_alarm(context, enrolments.REMINDER, enrolment.id, enrolments.remind_at(enrolment.confirm_due))
     for task in published:
         await dispatching.set_alarms(context, task)
+    await promise_calendar.plan(context, "")
     await context.session.execute(sa.delete(Occurrence).where(col(Occurrence.due) <= context.now))
 
 

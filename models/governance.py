@@ -128,7 +128,9 @@ class Commitment(SQLModel, table=True):
     """A year's promises of a member, a branch, a unit or the community itself (承诺践诺).
 
     `owner_kind`: member, org, unit or community; `owner` is the person's id, the branch's grid code, the unit's code or "". `items`: one to
-    five of {what, for_whom, measure, due, progress, result, reason}; `result` of an item: kept, partly, not or excused.
+    five of {what, for_whom, measure, due, progress, result, reason}; `result` of an item, once a person confirmed it: kept, partly, not
+    or excused (objective reasons); before that `said` is what the owner reported and `done_on` the day the owner called it done.
+    `ratings`: how the proposed result came about, as it was shown to the one who confirmed. `objection` may come in five workdays.
     """
 
     id: str = Field(default_factory=new_id, primary_key=True)
@@ -138,20 +140,23 @@ class Commitment(SQLModel, table=True):
     owner: str = Field(default="", index=True)
     writer_id: str | None = Field(default=None, foreign_key="person.id")
     year: int = Field(index=True)
-    items: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    items: list[dict[str, Any]] = Field(default_factory=list, sa_type=EncryptedJSON)
     state: str = Field(default="DRAFT", index=True)
     submitted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     returned: int = 0
-    return_reason: str = ""
+    return_reason: str | None = Field(default=None, sa_type=Encrypted)
     reviewed_by: str | None = Field(default=None, foreign_key="person.id")
     published_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    self_report: str = ""
+    self_report: str | None = Field(default=None, sa_type=Encrypted)
     self_reported_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     objective_reason: str | None = Field(default=None, sa_type=Encrypted)
     score: float | None = None
+    ratings: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
     result: str = ""
     evaluated_by: str | None = Field(default=None, foreign_key="person.id")
     evaluated_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    objection: str | None = Field(default=None, sa_type=Encrypted)
+    objected_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     version: int = 1
     __table_args__ = (sa.UniqueConstraint("owner_kind", "owner", "year"),)
 

@@ -230,12 +230,13 @@ COMMITMENT = Life(
     "commitment",
     states=(
         "DRAFT", "SUBMITTED", "PUBLISHED", "IN_PROGRESS", "REVIEW_OPEN", "SELF_REPORTED", "IN_EVALUATION", "EVALUATED",
-        "ARCHIVED", "NOT_REPORTED", "WITHDRAWN",
+        "OBJECTED", "ARCHIVED", "NOT_REPORTED", "WITHDRAWN",
     ),
-    open=("DRAFT", "SUBMITTED", "PUBLISHED", "IN_PROGRESS", "REVIEW_OPEN", "SELF_REPORTED", "IN_EVALUATION", "EVALUATED"),
+    open=("DRAFT", "SUBMITTED", "PUBLISHED", "IN_PROGRESS", "REVIEW_OPEN", "SELF_REPORTED", "IN_EVALUATION", "EVALUATED", "OBJECTED"),
     moves=(
         _m("write",       NEW,                     "DRAFT",         "owner|coordinator",   "window one_to_five"),
         _m("rewrite",     "DRAFT",                 SAME,            "owner|coordinator"),
+        _m("rewrite",     "WITHDRAWN",             "DRAFT",         "owner|coordinator",   "window"),
         _m("submit",      "DRAFT",                 "SUBMITTED",     "owner|coordinator",   "complete"),
         _m("return",      "SUBMITTED",             "DRAFT",         "reviewer",            "reason"),
         _m("publish",     "SUBMITTED",             "PUBLISHED",     "reviewer"),
@@ -247,7 +248,9 @@ COMMITMENT = Life(
         _m("no_report",   "REVIEW_OPEN",           "NOT_REPORTED",  "scheduler"),
         _m("open_votes",  "SELF_REPORTED",         "IN_EVALUATION", "scheduler"),
         _m("evaluate",    "IN_EVALUATION",         "EVALUATED",     "reviewer",            "votes_closed"),
-        _m("archive",     "EVALUATED",             "ARCHIVED",      "scheduler|coordinator"),
+        _m("object",      "EVALUATED|ARCHIVED",    "OBJECTED",      "owner",               "five_workdays"),
+        _m("decide",      "OBJECTED",              "EVALUATED",     "reviewer"),
+        _m("archive",     "EVALUATED",             "ARCHIVED",      "scheduler|coordinator|reviewer"),
     ),
 )
 

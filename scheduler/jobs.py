@@ -21,6 +21,9 @@ from services import (
     posts,
     privacy,
     problems,
+    promise_calendar,
+    promise_form,
+    promise_jobs,
     purge,
     ratings,
     record_cards,
@@ -92,6 +95,20 @@ _TABLE = (
     Job("action_reminder", "",          actions.remind),
     Job("talk_notice",     "0 17 * * 2", talks.announce),
     Job("talk_collection", "0 20 * * 3", talks.collect),
+    # Promises: one plan sets the alarms of the year (services/promise_calendar.py says when).
+    Job("commitment_year",             "5 0 * * *", promise_calendar.plan),
+    Job("commitment_window",           "", promise_jobs.open_window),
+    Job("commitment_reminder",         "", promise_jobs.remind_writers),
+    Job("commitment_window_end",       "", promise_jobs.close_window),
+    Job("commitment_review_due",       "", promise_form.remind_reviewer),
+    Job("commitment_nudge",            "", promise_jobs.nudge),
+    Job("commitment_review",           "", promise_jobs.open_review),
+    Job("commitment_report_reminder",  "", promise_jobs.remind_report),
+    Job("commitment_report_end",       "", promise_jobs.end_reports),
+    Job("commitment_votes",            "", promise_jobs.open_votes),
+    Job("commitment_proposals",        "", promise_jobs.send_proposals),
+    Job("commitment_confirm_reminder", "", promise_jobs.remind_confirming),
+    Job("commitment_results",          "", promise_jobs.publish_results),
 )
 # fmt: on
 

@@ -43,7 +43,17 @@ from texts import membership
 from texts.screen import Value
 
 HELD = ("HELD", "MINUTED", "CLOSED")
-PUBLISHED = ("PUBLISHED", "IN_PROGRESS", "REVIEW_OPEN", "SELF_REPORTED", "IN_EVALUATION", "EVALUATED", "ARCHIVED", "NOT_REPORTED")
+PUBLISHED = (
+    "PUBLISHED",
+    "IN_PROGRESS",
+    "REVIEW_OPEN",
+    "SELF_REPORTED",
+    "IN_EVALUATION",
+    "EVALUATED",
+    "OBJECTED",
+    "ARCHIVED",
+    "NOT_REPORTED",
+)
 WORTH = {"kept": Fraction(1), "partly": Fraction(1, 2)}
 EXCUSED = "excused"
 
@@ -207,7 +217,7 @@ async def decisions(context: Context, span: Span, at: datetime) -> Ratio:
 async def promises(context: Context, span: Span, at: datetime) -> Ratio:
     """承诺兑现率: kept items and half of the partly kept, of those due in the span and by `at`; excused ones count nowhere.
 
-    An item without a date of its own is due at the end of its year.
+    An item without a date of its own is due at the end of its year. Until somebody confirmed a result, what its owner called done is kept.
     """
     query = sa.select(Commitment).where(col(Commitment.community_id) == context.ground.community_id)
     found = {one.id: one for one in await context.session.scalars(query.where(col(Commitment.year) <= local(span.end).year))}
@@ -217,11 +227,18 @@ async def promises(context: Context, span: Span, at: datetime) -> Ratio:
         if states.get(one.id) not in PUBLISHED:
             continue
         for item in one.items:
-            moment, result = _due(item, one.year), item.get("result") or ""
+            moment, result = _due(item, one.year), _result(one, item, at)
             if span.begin <= moment < span.end and moment <= at and result != EXCUSED:
                 due += 1
                 kept += WORTH.get(result, Fraction(0))
     return Ratio.of(kept, due)
+
+
+def _result(one: Commitment, item: dict[str, Any], at: datetime) -> str:
+    """What had become of the item at `at`."""
+    if item.get("result") and (one.evaluated_at is None or one.evaluated_at <= at):
+        return str(item["result"])
+    return "kept" if item.get("done_on") and item["done_on"] <= local(at).date().isoformat() else ""
 
 
 def _due(item: dict[str, Any], year: int) -> datetime:

@@ -17,6 +17,7 @@ from models import (
     Chat,
     ChatAccount,
     Claim,
+    Commitment,
     Community,
     ConsentRecord,
     Enrollment,
@@ -54,12 +55,13 @@ OCTOBER = datetime.fromisoformat("2026-10-15T12:00:00+08:00")
 # What a role may be to a problem or a task of the demo, in the words of models/lifecycle.py.
 RELATIONS = {
     "resident": {"reporter"},
-    "party_member": {"reporter", "member", "claimer"},
+    "party_member": {"reporter", "member", "claimer", "owner"},
+    "unit_liaison": {"owner"},
     "anonymous": {"reporter"},
-    "grid_leader": {"grid_leader"},
+    "grid_leader": {"grid_leader", "owner", "reviewer"},
     "coordinator": {"coordinator", "grid_leader"},
     "community_clerk": {"coordinator", "grid_leader"},
-    "community_secretary": {"secretary", "coordinator", "grid_leader"},
+    "community_secretary": {"secretary", "coordinator", "grid_leader", "reviewer"},
     "scheduler": {"scheduler"},
 }
 
@@ -184,8 +186,9 @@ async def test_before_the_first_problem(database):
     async with loaded(database, EARLY) as session:
         for model in (Problem, Task, Claim, OutboxMessage, LocalMessage, ConsentRecord):
             assert await every(session, model) == [], model
-        assert {log.object_kind for log in await every(session, StateLog)} == {"meeting"}
-        assert {row.job for row in await every(session, Occurrence)} == {"meeting_unscheduled", "meeting_missed"}
+        assert {log.object_kind for log in await every(session, StateLog)} == {"meeting", "commitment"}
+        jobs = {row.job for row in await every(session, Occurrence)}
+        assert {job for job in jobs if not job.startswith("commitment_")} == {"meeting_unscheduled", "meeting_missed"}
         states = {one.quarter: one.state for one in await every(session, Meeting)}
         assert states == {"2026Q1": "CLOSED", "2026Q2": "CLOSED", "2026Q3": "PLACEHOLDER"}
         people = {person.code for person in await every(session, Person)}
@@ -253,7 +256,7 @@ async def test_the_history_leads_to_the_stored_state(database, now):
     async with loaded(database, now) as session:
         logs = await every(session, StateLog, StateLog.id)
         assert [log.at for log in logs] == sorted(log.at for log in logs)
-        things = [row for model in (Problem, Task, Claim, PostClaim, Meeting) for row in await every(session, model)]
+        things = [row for model in (Problem, Task, Claim, PostClaim, Meeting, Commitment) for row in await every(session, model)]
         for thing in things:
             kind, state, steps = moves.KINDS[type(thing)], NEW, logs_of(logs, thing)
             for log in steps:
@@ -390,7 +393,7 @@ async def test_only_what_is_still_to_come_has_an_alarm(database):
             assert max(row.due for row in rows if row.subject == task.id) >= task.end_at
     async with loaded(database, datetime.fromisoformat("2027-01-04T09:00:00+08:00")) as session:
         rows = await every(session, Occurrence)
-        assert {row.job for row in rows} == {"end_post_term", "escalate_overdue"}, "the terms of the posts go on until autumn"
+        assert {row.job for row in rows if not row.job.startswith("commitment_")} == {"end_post_term", "escalate_overdue"}, "the terms of the posts go on until autumn"
         late = [one for one in await every(session, Problem) if one.state in IN_WORK and one.level != "street" and one.sla != "P5"]
         assert {row.subject for row in rows if row.job == "escalate_overdue"} == {one.id for one in late}
 

@@ -144,6 +144,7 @@ RULES = {
     "commitment": """
         write        | -                                              | DRAFT         | claimer coordinator
         rewrite      | DRAFT                                          | =             | claimer coordinator
+        rewrite      | WITHDRAWN                                      | DRAFT         | claimer coordinator
         submit       | DRAFT                                          | SUBMITTED     | claimer coordinator
         return       | SUBMITTED                                      | DRAFT         | reviewer
         publish      | SUBMITTED                                      | PUBLISHED     | reviewer
@@ -154,7 +155,9 @@ RULES = {
         no_report    | REVIEW_OPEN                                    | NOT_REPORTED  | scheduler
         open_votes   | SELF_REPORTED                                  | IN_EVALUATION | scheduler
         evaluate     | IN_EVALUATION                                  | EVALUATED     | reviewer
-        archive      | EVALUATED                                      | ARCHIVED      | coordinator scheduler
+        object       | EVALUATED ARCHIVED                             | OBJECTED      | claimer
+        decide       | OBJECTED                                       | EVALUATED     | reviewer
+        archive      | EVALUATED                                      | ARCHIVED      | coordinator scheduler reviewer
     """,
 }
 
