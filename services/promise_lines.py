@@ -43,7 +43,7 @@ def read_items(said: str, year: int, today: date) -> list[dict[str, str]]:
         if not piece:
             continue
         item = read_item(piece, year, today)
-        if found and not item["what"] and not any(found[-1][part] and item[part] for part in PARTS):
+        if found and any(item.values()) and not item["what"] and not any(found[-1][part] and item[part] for part in PARTS):
             found[-1] |= {part: value for part, value in item.items() if value}
         else:
             found.append(item)
@@ -75,7 +75,7 @@ def read_item(said: str, year: int, today: date) -> dict[str, str]:
     if not item["for_whom"] and (found := pattern(data["whom"]).search(uncounted)):
         item["for_whom"] = found[0].strip()
     item["what"] = item["what"] or _what(bare)
-    return item
+    return {part: value.replace(",", data["comma"]) for part, value in item.items()}
 
 
 def read_part(part: str, said: str, year: int, today: date) -> str:

@@ -168,11 +168,20 @@ def lines(promise: Commitment, *, private: bool = False) -> Key | None:
     """The items of a promise with what became of them."""
     shown = []
     for number, item in enumerate(promise.items, 1):
-        what = item.get("result") or item.get("said")
-        note = Key(f"promise.mark.{what}") if what else Key("promise.mark.done") if item.get("done_on") else None
+        what = item.get("result") or ("excused" if item.get("excused") else item.get("said"))
+        note = _mark(item)
         reason = item.get("reason") if what in ("not", "excused", "partly") else None
         shown.append(screens.item(number, item, note, reason if private else _public_reason(item, reason)))
     return stack(shown)
+
+
+def _mark(item: dict[str, Any]) -> Key | None:
+    """What became of an item: as confirmed, else as its owner says."""
+    if item.get("result") or item.get("excused"):
+        return Key(f"promise.mark.{item.get('result') or 'excused'}")
+    if item.get("said"):
+        return Key(f"promise.said.{item['said']}")
+    return Key("promise.mark.done") if item.get("done_on") else None
 
 
 def _public_reason(item: dict[str, object], reason: object) -> Value:
