@@ -18,6 +18,7 @@ from models import (
     ChatAccount,
     CheckIn,
     Claim,
+    Commitment,
     ConsentRecord,
     Conversation,
     Draft,
@@ -45,7 +46,7 @@ from models import (
     TeamMember,
     keyring,
 )
-from services import media, moves, web_history
+from services import media, moves, promises, web_history
 from services.context import Context
 from services.masking import STARS, mask
 
@@ -88,7 +89,9 @@ async def forget(context: Context, person: Person, problems: list[str]) -> dict[
     await _drop(context, AgendaItem, sa.and_(col(AgendaItem.proposer_id) == me, col(AgendaItem.source) == "booking"))
     await _set(context, AgendaItem, col(AgendaItem.proposer_id) == me, proposer_id=None)
     await _set(context, Attendance, col(Attendance.person_id) == me, leave_reason=None)
-    touched = [*sources, *claims, *await _membership(context, me)]
+    promised = list(await context.session.scalars(sa.select(Commitment).where(col(Commitment.owner) == me)))
+    await _promises(context, promised)
+    touched = [*sources, *claims, *(one.id for one in promised), *await _membership(context, me)]
     await _set(context, StateLog, sa.or_(col(StateLog.actor_id) == me, col(StateLog.object_id).in_(touched)), note="", before=None)
     await _files(context, me, problems)
     await _elsewhere(context, name, phone, me)
@@ -102,6 +105,8 @@ async def forget(context: Context, person: Person, problems: list[str]) -> dict[
     person.display_name, person.phone, person.phone_hash, person.building, person.code = "", None, None, None, None
     person.home_grid, person.consent_version, person.consent_at, person.deleted_at = None, 0, None, context.now
     await context.session.flush()
+    for year in sorted({one.year for one in promised}):
+        await promises.refresh_lists(context, year)
     return outcome
 
 
@@ -113,6 +118,15 @@ async def _problems(context: Context, ids: list[str], name: str) -> int:
         problem.result = mask(problem.result, [name]) if problem.result else ""
     await context.session.flush()
     return len(ids)
+
+
+async def _promises(context: Context, found: list[Commitment]) -> None:
+    """Of the person's promises the dates and results stay, without their words; what is not published is taken back."""
+    for promise in found:
+        promise.items = [{part: item[part] for part in ("due", "done_on", "result") if item.get(part)} for item in promise.items]
+        promise.return_reason = promise.self_report = promise.objective_reason = promise.objection = None
+        if promise.state in ("DRAFT", "SUBMITTED"):
+            await moves.move(context, promise, "withdraw")
 
 
 async def _membership(context: Context, me: str) -> list[str]:

@@ -20,6 +20,8 @@ from models import (
     ChatAccount,
     CheckIn,
     Claim,
+    Commitment,
+    CommitmentVote,
     ConsentRecord,
     DutyShift,
     Enrollment,
@@ -40,7 +42,7 @@ from models import (
     Team,
     TeamMember,
 )
-from services import audit, documents, moves
+from services import audit, documents, moves, promises
 from services.context import Context
 from services.workdays import local
 from texts.render import show, text
@@ -104,6 +106,8 @@ _TABLE: tuple[tuple[type[SQLModel], str, str, Any, str], ...] = (
     (AgendaItem,       "topic",        "at",           AgendaItem.proposer_id,     "text"),
     (Attendance,       "meeting",      "replied_at",   Attendance.person_id,       "reason=leave_reason arrived=attended_at"),
     (ActionItem,       "action",       "",             ActionItem.owner_id,        "code text due result"),
+    (Commitment,       "commitment",   "submitted_at", Commitment.owner,           "code year state items"),
+    (CommitmentVote,   "vote",         "at",           CommitmentVote.rater_id,    "grade"),
 )
 # fmt: on
 _MADE: dict[str, Callable[[Any], Value]] = {
@@ -112,6 +116,7 @@ _MADE: dict[str, Callable[[Any], Value]] = {
     "scope": lambda row: row.grid_code or row.unit_code,
     "place": lambda row: f"{row.place_name}{row.place_detail}",
     "year": lambda row: str(row.year),
+    "items": lambda row: promises.lines(row, private=True),
 }
 
 

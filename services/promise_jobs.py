@@ -168,7 +168,7 @@ async def end_reports(context: Context, subject: str) -> str:
 
 
 async def open_votes(context: Context, subject: str) -> str:
-    """16 December: the votes open; the party group, the public group, and in private those of the organisation hear of it once."""
+    """16 December: the votes open; both groups, and in private the organisation and the liaisons, hear of it once."""
     found = await promises.every(context, int(subject), "SELF_REPORTED")
     for promise in found:
         await moves.move(context, promise, "open_votes")
@@ -179,7 +179,9 @@ async def open_votes(context: Context, subject: str) -> str:
     )
     for purpose in ("party", "public"):
         await post.to_purpose(context, purpose, shown, card=f"promises:votes:{subject}")
-    for person in await persons_with(context, "community_secretary", "community_clerk", "branch_secretary"):
+    for person in await persons_with(
+        context, "community_secretary", "community_clerk", "branch_secretary", "unit_liaison", "street_organizer"
+    ):
         await _send(context, "commitment_votes", subject, person.id, shown)
     return f"{len(found)} to vote on"
 

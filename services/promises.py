@@ -27,7 +27,7 @@ from texts.work_screens import stack
 PREFIX = "CN"
 KINDS = ("member", "org", "unit", "community")
 PLEDGED = ("SUBMITTED", *PUBLISHED)
-PAGE = 6
+PAGE, LONGEST_REASON = 6, 60
 Side = tuple[str, str]
 
 
@@ -188,7 +188,7 @@ def _public_reason(item: dict[str, object], reason: object) -> Value:
     """The reason as the public may read it: of an excused item alone, and nothing of health or hardship (domain.md §0.6)."""
     if not reason or item.get("result") != "excused":
         return None
-    return Key("promise.reason_private") if masking.private_matter(str(reason)) else masking.mask(str(reason))
+    return Key("promise.reason_private") if masking.private_matter(str(reason)) else masking.mask(str(reason))[:LONGEST_REASON]
 
 
 def result(promise: Commitment, *, private: bool = False) -> Value:
@@ -215,10 +215,17 @@ async def publish_list(context: Context, year: int, how: str = "public") -> None
             await post.to_purpose(context, purpose, shown, card=name)
 
 
+async def refresh_lists(context: Context, year: int) -> None:
+    """Let the lists that stand in the groups read as they do now; none is made."""
+    for how in ("public", "results"):
+        await post.edit_card(context, f"promises:{how}:{year}", await public_list(context, year, how))
+
+
 async def public_list(context: Context, year: int, how: str = "public") -> Screen:
     """Who promised (with `results`: what became of it), without a ranking and without anybody who did not."""
     found = await every(context, year, *(("ARCHIVED",) if how == "results" else PUBLISHED))
     known = await names(context, found)
+    found = [one for one in found if known[one.id]]  # who had everything deleted has no name
     grouped = defaultdict[str, list[Value]](list)
     for one in found:
         grouped[one.owner_kind].append(
@@ -233,6 +240,8 @@ async def browse(context: Context, offset: int, year: int | None = None) -> Scre
     found = await every(context, year, *PUBLISHED)
     if not found and year == local(context.now).year:
         year, found = year - 1, await every(context, year - 1, *PUBLISHED)
+    known = await names(context, found)
+    found = [one for one in found if known[one.id]]
     part = found[max(0, offset) : max(0, offset) + PAGE]
     shown = [Key("promise.entry", await values(context, one)) for one in part]
     return screens.browse(context.ground.name, year, shown, len(found), offset, PAGE)
