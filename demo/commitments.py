@@ -98,7 +98,7 @@ def _promise(cast: Cast, entry: Mapping[str, Any], owner: tuple[str, str], numbe
 def _item(text: str, year: int) -> dict[str, str]:
     item = read_item(text, year, date(year, 1, 1))
     return item | {
-        "what": item["what"] or text,
+        "what": item["what"] or text.split(",")[0],
         "for_whom": item["for_whom"] or _EVERYBODY,
         "due": item["due"] or f"{year}-12-31",
     }

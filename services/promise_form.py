@@ -20,7 +20,7 @@ from texts import promise_screens as screens
 from texts.screen import Key, Screen, Value
 
 DRAFT, RETURNING = "promise", "promise_return"
-MINUTES_OF_REMINDER = time(9)
+REMINDED_AT = time(9)
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -183,13 +183,21 @@ async def submit(context: Context, draft_id: str) -> Screen:
     await moves.move(context, standing, "submit", submitted_at=context.now)
     await context.session.delete(draft)
     context.draft = None
-    due = context.calendar.due(context.now, words()["year"]["review_workdays"])
+    due = review_due(context, standing)
     told = await _tell_reviewers(context, standing, due)
-    morning = datetime.combine(local(due).date(), MINUTES_OF_REMINDER, ZONE)
-    await set_alarm(context, "commitment_review_due", standing.id, morning)
+    morning = datetime.combine(local(due).date(), REMINDED_AT, ZONE)
+    if morning > context.now:
+        await set_alarm(context, "commitment_review_due", standing.id, morning)
     shown = await promises.values(context, standing, private=True)
     shown |= {"who": told, "due": due, "provisional": tickets.provisional(context, due)}
     return screens.submitted(standing.id, shown)
+
+
+def review_due(context: Context, promise: Commitment) -> datetime:
+    """By when a promise is answered: three workdays after it came in, but by the last moment of February's last workday."""
+    submitted = promise.submitted_at or context.now
+    due, closes = context.calendar.due(submitted, words()["year"]["review_workdays"]), year_of(context, promise.year).closes
+    return min(due, closes) if submitted <= closes else due
 
 
 async def _tell_reviewers(context: Context, promise: Commitment, due: datetime) -> list[str]:
@@ -201,11 +209,11 @@ async def _tell_reviewers(context: Context, promise: Commitment, due: datetime) 
 
 
 async def remind_reviewer(context: Context, promise_id: str) -> str:
-    """On the third workday at 09:00: the reviewers hear once more of a promise that still waits."""
+    """At 09:00 of the day on which an answer is due: the reviewers hear once more of a promise that still waits."""
     promise = await promises.get(context, promise_id)
     if promise.state != "SUBMITTED" or promise.submitted_at is None:
         return "answered"
-    due = context.calendar.due(promise.submitted_at, words()["year"]["review_workdays"])
+    due = review_due(context, promise)
     if local(due).date() != promises.today(context):
         return "handed in anew"
     shown = await promises.values(context, promise) | {"due": due, "provisional": None}

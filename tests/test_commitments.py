@@ -140,7 +140,7 @@ async def test_from_a_vague_promise_to_the_public_list(databases, tmp_path):
 
         # a unit, a branch and the community; each approval changes the one list
         assert (await world.person("L02").says("我要承诺：为居民办政策讲座，不少于2场，11月30日前")).shows("共1项")
-        await world.person("L02").presses("提交")
+        assert (await world.person("L02").presses("提交")).shows("由沈砚秋审核，2月27日17:30前答复")
         await world.person("ST01").presses("通过")
         assert (await world.person("ST05").says("支部承诺：走访独居老人，每季度不少于1次，年底前")).shows("青禾苑二区网格党支部")
         assert (await world.person("ST01").says("我要承诺：为驻区单位开放会议室，每月2次，年底前")).shows("青禾里社区")
@@ -159,8 +159,10 @@ async def test_from_a_vague_promise_to_the_public_list(databases, tmp_path):
         assert sum("还没收到" in text for text in world.pushes("M03")) == 2
         assert not any("还没收到" in text for text in world.pushes("M01") + world.pushes("R101"))
         assert (await world.person("M03").says("我要承诺：为老人义诊4场，年底前")).shows("共1项")
+        await world.person("M11").says("我要承诺：为居民办书画展2次，年底前")
+        assert (await world.person("M11").presses("提交")).shows("2月28日17:30前答复")  # approved by the last day, too
         await world.at("2026-02-28T17:30")
-        assert "共2份：党员1、支部0、单位1、社区0" in world.pushes("ST01")[-1]
+        assert "共3份：党员2、支部0、单位1、社区0。\n其中1份待审核" in world.pushes("ST01")[-1]
         await world.at("2026-02-28T17:31")
         assert (await world.person("M03").presses("提交")).shows("已于2月28日17:30截止")
 

@@ -46,6 +46,7 @@ from services import codes, identity, moves, post, tasks
 from services.context import SCHEDULER, Context, ground
 from services.due_alarms import IN_WORK
 from services.personas import personas
+from services.promise_lines import missing
 from services.workdays import Calendar, deadlines
 from texts.screen import Screen
 
@@ -249,6 +250,21 @@ async def test_every_deadline_is_what_the_rules_say(database, now):
             contact_due, resolve_due = deadlines(one.sla, one.submitted_at, calendar)
             assert (one.contact_due, one.resolve_due) == (contact_due, resolve_due), one.code
             assert one.original_resolve_due == resolve_due
+
+
+async def test_promises_are_what_their_dates_imply(database):
+    for now, states in (
+        ("2026-02-24T09:30", set()),
+        ("2026-02-28T12:00", {"SUBMITTED"}),
+        ("2026-11-23T08:00", {"PUBLISHED", "IN_PROGRESS"}),
+    ):
+        async with loaded(database, datetime.fromisoformat(f"{now}:00+08:00")) as session:
+            found = await every(session, Commitment)
+            assert {one.state for one in found} == states, now
+            if now.startswith("2026-11"):
+                assert Tally(one.owner_kind for one in found) == {"member": 37, "unit": 12, "org": 6}
+                assert all(missing(item) == () for one in found for item in one.items)
+                assert await next_code(session, "CN", datetime.fromisoformat("2026-02-28T18:00:00+08:00")) == "CN-20260228-0056"
 
 
 @pytest.mark.parametrize("now", [OCTOBER, CLOCK])
