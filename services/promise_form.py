@@ -73,8 +73,7 @@ async def _came_late(context: Context, kind: str, owner: str) -> bool:
     whose = col(Enrollment.person_id) == owner if kind == "member" else col(Enrollment.unit_code) == owner
     query = sa.select(sa.func.max(col(Enrollment.confirmed_at))).where(whose, col(Enrollment.state) == "ACTIVE")
     since = await context.session.scalar(query) if kind in ("member", "unit") else None
-    # SQLite gives an aggregate without its zone.
-    return since is not None and (since if since.tzinfo else since.replace(tzinfo=closes.tzinfo)) > closes
+    return since is not None and since > closes
 
 
 async def take(context: Context, said: str) -> Screen:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
 
@@ -182,13 +183,19 @@ async def test_december(databases, tmp_path):
     async with world_at(databases, tmp_path, "2026-11-30T08:00") as world:
         member, secretary = world.person("M01"), world.person("ST04")
         assert (await member.says("我的承诺")).shows(OWN, "践诺中", "（已完成）")
+        assert (await member.says("我要承诺")).shows("已经公示，一年一份")
+        assert (await world.person("M32").says("我要承诺")).shows("已于2月28日17:30截止")
+        await world.person("M36").says("我要承诺：为老人义诊4场，年底前")  # reported in on 12 October
+        assert (await world.person("M36").presses("提交")).shows("12月3日17:30前答复")
         assert (await member.says(f"践诺 {OWN} 第3项 已联系讲师")).shows("记下了")
         assert (await member.says(f"述诺 {OWN} 全部完成")).shows("践诺中")
         await world.at("2026-12-01T09:00")
         assert (await the_promise(world)).state == "REVIEW_OPEN"
         assert "请12月15日17:30前" in world.pushes("M01")[-1]
         assert (await member.says(f"述诺 {OWN} 第1项完成，第2项完成")).shows("还差这几项没说：3")
-        assert (await member.says("第3项未完成，原因：场地维修")).shows("述诺已收到", "③为居民办环境整治讲座", "自述未完成），原因：场地维修")
+        assert (await member.says("第3项未完成，原因：场地维修")).shows(
+            "述诺已收到", "③为居民办环境整治讲座", "自述未完成），原因：场地维修"
+        )
         for other in ("M02", "M11"):
             count = len((await the_promise(world, {"M02": "CN-20260228-0002", "M11": "CN-20260228-0011"}[other])).items)
             if other == "M11":
@@ -314,4 +321,11 @@ async def test_one_vote_a_rater_and_one_message_a_job(stage):
         assert await promise_jobs.send_proposals(context, "2026") == "1 to confirm"
         await context.session.flush()
         keys = list(await context.session.scalars(sa.select(OutboxMessage.dedupe_key).join(Chat, Chat.id == OutboxMessage.chat_id)))
-        assert [key for key in keys if key.startswith("commitment_proposals:2026:2026-12-26:")]
+        assert len([key for key in keys if key.startswith("commitment_proposals:2026:2026-12-26:")]) == 1
+    async with stage.turn(None) as context:  # a second alarm of a downtime is not heard
+        await promise_jobs.send_proposals(context, "2026")
+    async with stage.turn(None) as context:  # 28 December becomes a day off
+        context.ground = replace(context.ground, calendar=Calendar({date(2026, 12, 28): False}))
+        await promise_calendar.plan(context, "")
+    moved = [due.astimezone(ZONE).day for job, subject, due in await stage.alarms() if (job, subject) == ("commitment_proposals", "2026")]
+    assert moved == [29]
