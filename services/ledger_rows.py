@@ -270,8 +270,8 @@ async def _units(context: Context) -> dict[str | None, PartnerUnit]:
 
 # -- 承诺台账 -----------------------------------------------------------------------------------------------------------
 COMMITMENT_COLUMNS = (
-    "number", "code", "owner_kind", "owner", "year", "state", "item_no", "what", "for_whom", "measure", "due", "progress", "item_result",
-    "reason", "overall",
+    "number", "code", "owner_kind", "owner", "year", "state", "item_no", "what", "for_whom", "measure", "due", "progress", "self_report",
+    "item_result", "reason", "points", "overall",
 )  # fmt: skip
 _DRAFTS = ("DRAFT", "SUBMITTED", "WITHDRAWN")
 
@@ -298,13 +298,13 @@ async def commitments(reader: Reader, span: Span) -> list[Sheet]:
             owner = grid.branch_name or grid.name if grid else one.owner
         for number, item in enumerate(one.items, 1):
             said = [_day(item.get(name)) for name in ("what", "for_whom", "measure", "due", "progress")]
-            result, reason = item.get("result"), item.get("reason")
+            result, reason, own = item.get("result"), item.get("reason"), item.get("said")
             if reason and not reader.open_names and masking.private_matter(str(reason)):
                 reason = PRIVATE
             rows.append((
                 len(rows) + 1, one.code, Key(f"ledger.owner.{one.owner_kind}"), owner, str(one.year), Key(f"state.commitment.{one.state}"),
-                number, *said, Key(f"ledger.result.{result}") if result else None, reason,
-                Key(f"ledger.result.{one.result}") if one.result else None,
+                number, *said, Key(f"ledger.result.{own}") if own else None, Key(f"ledger.result.{result}") if result else None, reason,
+                one.score if one.score is None else round(one.score, 1), Key(f"ledger.result.{one.result}") if one.result else None,
             ))  # fmt: skip
     return [Sheet("ledger.commitments", COMMITMENT_COLUMNS, rows)]
 

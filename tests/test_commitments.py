@@ -259,6 +259,7 @@ async def test_december(databases, tmp_path):
         (listed,) = [shown for shown in world.messages("public") if "践诺结果" in shown.message.text]
         assert "陈书禾 未兑现（客观原因：场地维修）" in listed.message.text
         assert (await the_promise(world)).state == "ARCHIVED"
+        assert (await world.person("ST03").says("导出 承诺台账 2026年")).shows("承诺台账")
         await world.at("2027-01-05T17:31")
         assert (await world.person("M11").says("我有异议：不同意")).shows("异议期已于1月5日17:30结束")
 
