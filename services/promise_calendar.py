@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -131,18 +131,24 @@ def require_window(context: Context, *, late_allowed: bool = False) -> PromiseYe
 async def plan(context: Context, _subject: str) -> str:
     """Every night: the alarms of this year and the next stand at the moments that the calendar gives now; nothing is set that is over."""
     this = local(context.now).year
-    for year in (this, this + 1):
-        for job, moments in year_of(context, year).alarms.items():
-            await _place(context, job, str(year), [moment for moment in moments if moment > context.now])
-    return f"{this}, {this + 1}"
-
-
-async def _place(context: Context, job: str, subject: str, moments: list[datetime]) -> None:
-    """The alarms of a job for a subject are at these moments; those that wait for another moment are dropped."""
-    waiting = (col(Occurrence.job) == job, col(Occurrence.subject) == subject, col(Occurrence.state) == "due")
-    moved = (*waiting, col(Occurrence.due) > context.now, col(Occurrence.due).not_in(moments))
-    await context.session.execute(
-        sa.update(Occurrence).where(*moved).values(state="dropped", outcome="dropped").execution_options(synchronize_session=False)
-    )
-    for moment in moments:
-        await set_alarm(context, job, subject, moment)
+    years = [year_of(context, year) for year in (this, this + 1)]
+    wanted = {(job, str(year.year), due.astimezone(UTC)) for year in years for job, moments in year.alarms.items() for due in moments}
+    jobs = sorted({job for job, _, _ in wanted})
+    here = (col(Occurrence.job).in_(jobs), col(Occurrence.subject).in_([str(year.year) for year in years]))
+    query = sa.select(col(Occurrence.job), col(Occurrence.subject), col(Occurrence.due), col(Occurrence.state)).where(*here)
+    known = {(row.job, row.subject, row.due): row.state for row in await context.session.execute(query)}
+    for (job, subject, due), state in known.items():
+        stands = "due" if (job, subject, due) in wanted else "dropped"
+        if state in ("due", "dropped") and state != stands and due > context.now:
+            it = (
+                col(Occurrence.job) == job,
+                col(Occurrence.subject) == subject,
+                col(Occurrence.due) == due,
+                col(Occurrence.state) == state,
+            )
+            moved = sa.update(Occurrence).where(*it).values(state=stands, outcome="" if stands == "due" else stands)
+            await context.session.execute(moved.execution_options(synchronize_session=False))
+    fresh = sorted(alarm for alarm in wanted if alarm not in known and alarm[2] > context.now)
+    for job, subject, due in fresh:
+        await set_alarm(context, job, subject, due)
+    return f"{len(fresh)} set"
