@@ -4,14 +4,14 @@ coordinator: 授权 何晚晴 网格长 G2 到2027年12月31日   bot: (which of
 coordinator: 收回 何晚晴 网格长 G2                     bot: the card, with what is still open → [收回] | [交接]
 staff: 角色 何晚晴, 工作人员                           bot: who holds what
 coordinator: 交接 周禾生 给 吴小满 [G1]                bot: what is open → [同时收回角色] [交接] → done
-coordinator: [交接] under a role that is taken         bot: to whom? → a name → the card
+coordinator: 交接 周禾生, or [交接] under a taken role   bot: to whom? → a name → the card
 """
 
 from __future__ import annotations
 
 from bot.events import Press, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, State, Steps
-from services import Context, administration_help, handover, roles
+from services import Context, Refusal, administration_help, handover, roles
 from texts.actions import Do
 from texts.screen import screen
 
@@ -59,6 +59,12 @@ async def show_staff(message: Text, context: Context) -> Reply:
     return Say(await roles.staff(context))
 
 
+@router.message(Phrase("grant_loosely"))
+async def name_the_roles(message: Text, context: Context) -> Reply:
+    administration_help.require_staff(context)
+    raise Refusal("role.unknown")
+
+
 @router.message(Phrase("roles_help"))
 async def explain(message: Text, context: Context) -> Reply:
     administration_help.require_staff(context)
@@ -69,6 +75,11 @@ async def explain(message: Text, context: Context) -> Reply:
 @router.message(Phrase("hand_over"))
 async def ask_hand_over(message: Text, context: Context, name: str, other: str, grid: str) -> Reply:
     return Say(await handover.ask(context, name, other, grid))
+
+
+@router.message(Phrase("hand_over_whose"), to=HandOver.to)
+async def ask_owner_of(message: Text, context: Context, name: str) -> Reply:
+    return Ask(HandOver.to, await handover.ask_whose(context, name))
 
 
 @router.press(Do.hand_over, where="private", to=HandOver.to)

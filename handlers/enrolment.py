@@ -8,10 +8,11 @@ What comes after that is in handlers/my_enrolment.py.
 
 from __future__ import annotations
 
-from bot.events import Do, Location, Press, Text
-from bot.router import End, Phrase, Reply, Router
-from handlers.enrolment_steps import ANSWER, FORM, Enrolment, ask_next
+from bot.events import Do, Location, Photo, Press, Sticker, Text, Voice
+from bot.router import End, Phrase, Reply, Router, Say
+from handlers.enrolment_steps import ANSWER, FORM, IN_FORM, Enrolment, ask_next
 from services import Context, enrolment_form, enrolments
+from texts import membership, membership_screens
 from texts.screen import screen
 
 router = Router("enrolment")
@@ -40,7 +41,11 @@ async def begin_pressed(press: Press, context: Context) -> Reply:
 
 @router.press(Do.enrol_agree, to=FORM, where="private")
 async def take_consent(press: Press, context: Context, draft: str, answer: str) -> Reply:
-    if answer != "yes":
+    return await _agreed(context, draft, answer == "yes")
+
+
+async def _agreed(context: Context, draft: str, agreed: bool) -> Reply:
+    if not agreed:
         await enrolment_form.discard(context, draft)
         return End(screen("enrolment.no_consent"), clear=True)
     await enrolment_form.agree(context, draft)
@@ -50,7 +55,9 @@ async def take_consent(press: Press, context: Context, draft: str, answer: str) 
 # -- answering
 @router.message(Enrolment.consent, ANSWER, to=FORM)
 async def take_before_consent(message: Text, context: Context) -> Reply:
-    """What is said before the consent waits in the form; the consent is still asked for."""
+    """A plain yes or no answers; what else is said before the consent waits in the form, and the consent is still asked for."""
+    if context.draft is not None and (membership.is_yes(message.text) or membership.is_no(message.text)):
+        return await _agreed(context, context.draft.id, membership.is_yes(message.text))
     await enrolment_form.take(context, message.text)
     return await ask_next(context)
 
@@ -62,10 +69,26 @@ async def take_before_consent(message: Text, context: Context) -> Reply:
 @router.message(Enrolment.home, ANSWER, to=FORM)
 @router.message(Enrolment.skills, ANSWER, to=FORM)
 @router.message(Enrolment.times, ANSWER, to=FORM)
-@router.message(Enrolment.confirm, ANSWER, to=FORM)
 async def take_answer(message: Text, context: Context, step: str) -> Reply:
     await enrolment_form.take(context, message.text, step.partition(":")[2])
     return await ask_next(context)
+
+
+@router.message(Enrolment.confirm, ANSWER, to=FORM)
+async def take_correction(message: Text, context: Context) -> Reply:
+    """A plain yes submits the card; anything else corrects it."""
+    if context.draft is not None and membership.is_yes(message.text):
+        return End(await enrolments.submit(context, context.draft.id), clear=True)
+    await enrolment_form.take(context, message.text, "confirm")
+    return await ask_next(context)
+
+
+@router.photo(IN_FORM)
+@router.voice(IN_FORM)
+@router.sticker(IN_FORM)
+async def ask_for_words(event: Photo | Voice | Sticker, context: Context) -> Reply:
+    """A form is filled in words; what else comes is not kept, and the question still stands."""
+    return Say(membership_screens.words_only())
 
 
 @router.location(Enrolment.home, to=FORM)

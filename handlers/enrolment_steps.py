@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.events import Text
+from bot.events import Event, Text
 from bot.router import Ask, End, Reply, State, Steps
 from services import Context, enrolment_form, members, understanding, unit_form, units
+from texts import membership
 from texts.utterances import recognise
 
-# What is asked for in free words may sound like a problem and be none.
-FREE_WORDS = frozenset({"unit", "skills", "reason", "address", "items"})
+# What is asked for in free words may sound like a problem and be none; in the first it always may, in the second when nothing is wrong.
+FREE_WORDS = frozenset({"enrolment:reason", "decliningenrolment:reason", "unitenrolment:address", "unitenrolment:items"})
+OPEN_WORDS = frozenset({"enrolment:unit", "enrolment:home", "enrolment:skills", "unitenrolment:name"})
 
 
 def ANSWER(event: Text, data: Mapping[str, Any]) -> bool:  # noqa: N802
     """A filter: an answer to the question, and not a sentence that means something by itself, a danger or a problem above all."""
     if not event.text or recognise(event.text) is not None:
         return not event.text
-    understood = understanding.understand(event.text)
-    asked = data["step"].partition(":")[2]
-    return not (understood.urgent or (understood.kind == "problem" and understood.confident and asked not in FREE_WORDS))
+    step = data["step"]
+    if step in FREE_WORDS:
+        return understanding.understand(event.text).urgent is None
+    if step == Enrolment.kind.name and membership.kind_in(membership.plain(event.text)):
+        return True
+    return not understanding.complains(event.text, plainly=step not in OPEN_WORDS)
+
+
+def IN_FORM(event: Event, data: Mapping[str, Any]) -> bool:  # noqa: N802
+    """A filter: one of the two forms waits for an answer in words, and the event (a photo's caption) reports nothing."""
+    caption = getattr(event, "caption", "")
+    return data["step"] in _FORM_STEPS and not (caption and understanding.complains(caption))
 
 
 class Enrolment(Steps):
@@ -65,6 +76,7 @@ UNIT_FORM = (
     UnitEnrolment.name, UnitEnrolment.kind, UnitEnrolment.address, UnitEnrolment.secretary, UnitEnrolment.liaison, UnitEnrolment.phone,
     UnitEnrolment.items, UnitEnrolment.confirm,
 )  # fmt: skip
+_FORM_STEPS = frozenset(state.name for state in (*FORM, *UNIT_FORM))
 
 
 async def ask_next(context: Context, *, clear: bool = False, edit: bool = False) -> Reply:

@@ -87,7 +87,7 @@ async def choose_language_pressed(press: Press, context: Context, code: str) -> 
     return Say(screen("language.chosen"))
 
 
-@router.sticker()
+@last.sticker()
 async def smile(sticker: Sticker, context: Context) -> Reply:
     return Say(menu_screens.guesses("sticker.answer"))
 

@@ -15,6 +15,7 @@ from services.post import held
 from services.workdays import ZONE, local
 from texts import administration_screens as screens
 from texts.actions import Do
+from texts.administration import tables
 from texts.screen import Button, Key, Screen, Value
 
 DRAFT = "announcement"
@@ -44,7 +45,7 @@ def _require(context: Context) -> list[str]:
 # -- writing one ----------------------------------------------------------------------------------------------------
 async def begin(context: Context, said: str, until: str = "") -> Screen:
     """The preview of an announcement with its choices. Raises Refusal: not entitled, empty, too long, or an identity number in it."""
-    choices, text, limit = _require(context), said.strip(), screens.tables()["announcements"]["longest"]
+    choices, text, limit = _require(context), said.strip(), tables()["announcements"]["longest"]
     if not text:
         raise Refusal("announcement.empty")
     if masking.holds_identity_number(text):
@@ -65,7 +66,7 @@ async def set_choice(context: Context, draft_id: str, what: str, value: str) -> 
     choices, draft = _require(context), await drafts.opened(context, DRAFT, draft_id)
     if what == "audience" and value.replace(".", ":") in choices:
         await drafts.put(context, draft, audience=value.replace(".", ":"))
-    elif what == "days" and value in {"0", *map(str, screens.tables()["announcements"]["days"])}:
+    elif what == "days" and value in {"0", *map(str, tables()["announcements"]["days"])}:
         await drafts.put(context, draft, days=value, until="")
     elif what == "pinned":
         await drafts.put(context, draft, pinned=not draft.data["pinned"])
@@ -183,7 +184,7 @@ async def current(context: Context) -> Screen:
         sa.or_(col(Announcement.expires_at).is_(None), col(Announcement.expires_at) > context.now), readable,
     )  # fmt: skip
     order = (col(Announcement.pinned).desc(), col(Announcement.published_at).desc(), col(Announcement.number).desc())
-    most = screens.tables()["announcements"]["shown"]
+    most = tables()["announcements"]["shown"]
     found = list(await context.session.scalars(query.order_by(*order).limit(most + 1)))
     if not found:
         return Screen("announcement.none", {"community": context.ground.name})

@@ -10,7 +10,7 @@ from typing import Any
 from services.crs import DECIMALS, SYSTEMS, system_of
 from services.faults import BadCell
 from services.masking import holds_identity_number
-from texts.workbook import Column, choices, date_forms, mark
+from texts.workbook import Column, choices, date_forms, mark, meant
 
 MOST_TEXT = 500
 MOST_OUTLINE = 32_000
@@ -60,11 +60,11 @@ def read(column: Column, raw: Any) -> Any:
 def _choice(text: str, words: Any, column: Column) -> str:
     if column.kind == "crs" and (system := system_of(text)) is not None:
         return system
-    found = next((value for value, word in words.items() if text in (word, value)), None)
+    found = meant(column.kind, text)
     if found is None:
         reason = {"role": "unknown_role", "member_kind": "bad_member_kind", "crs": "bad_crs"}.get(column.kind, "bad_choice")
         raise BadCell(reason, said=text[:MOST_NAME], known=tuple(words.values()))
-    return str(found)
+    return found
 
 
 def _code(_raw: Any, text: str) -> str:

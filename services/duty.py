@@ -17,6 +17,7 @@ from services.identity import persons_with, roles_of
 from services.on_call import on_duty
 from services.workdays import local
 from texts import administration_screens as screens
+from texts.administration import tables
 from texts.screen import Key, Screen, Value, screen
 
 DRAFT, SWAP = "roster", "swap"
@@ -25,7 +26,7 @@ FAULTS = 8
 
 
 def _words() -> dict[str, Any]:
-    found: dict[str, Any] = screens.tables()["roster"]
+    found: dict[str, Any] = tables()["roster"]
     return found
 
 
@@ -161,7 +162,7 @@ async def _worker(context: Context, name: str, found: Read) -> str | None:
     """The id of the person of this name; of several the one who works for the community."""
     known = await people.named(context, name)
     if len(known) > 1:
-        offices = set(screens.tables()["offices"]["roles"])
+        offices = set(tables()["offices"]["roles"])
         working = [one for one in known if offices & {grant.role for grant in await roles_of(context.session, one.id, context.now)}]
         known = working if len(working) == 1 else known
     if len(known) == 1:

@@ -6,6 +6,7 @@ One message answers as many questions as it can. The form is a draft of its own 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -183,17 +184,26 @@ async def take(context: Context, text: str, field: str = "") -> None:
     data, said = _data(context), membership.plain(text)[:MOST_TEXT]
     if not said:
         return
+    if membership.is_back(said):
+        return go_back(context)
+    if changed := membership.change_said(said, membership.data()["labels"]):
+        return reopen(context, changed)
     several = len(membership.pieces(said)) > 1
     match field:
-        case "name" if not several and membership.is_name(said, alone=True):
-            data["name"] = said
+        case "name" if (not several or said.isascii()) and membership.is_name(name := membership.without_introduction(said), alone=True):
+            data["name"] = name
         case "phone" if membership.is_nothing(said) or masking.find_phone(said):
             data["phone"] = masking.find_phone(said) or ""
         case "unit" if membership.is_nothing(said):
             data.update(unit=None, unit_words="", no_unit=True)
+        case "kind" if kind := membership.kind_in(said):
+            await _read(context, said, field)
+            await choose(context, "kind", kind)
         case "unit" if not await _take_unit(context, said):
-            if not several or not await _read(context, said, skip=("name", "skills")):
+            if not await _read(context, said, field, skip=("name", "skills", "unit")):
                 data.update(unit_said=said[:40], unit_candidates=[])
+            elif data.get("unit_said") and not data.get("unit"):
+                await choose(context, "unit", "-")  # who goes on with the next answer meant the unit as it was written
         case "home":
             take_home(context, said)
         case "skills":
@@ -205,26 +215,28 @@ async def take(context: Context, text: str, field: str = "") -> None:
         case "unit":
             pass
         case _:
-            if not await _read(context, said) and field:
+            if not await _read(context, said, field) and field:
                 data["misread"] = field
     _guess_kind(data, await all_units(context))
 
 
-async def _read(context: Context, said: str, skip: tuple[str, ...] = ()) -> bool:
-    """Take every piece of a message for what it is; whether any was understood."""
+async def _read(context: Context, said: str, asked: str = "", skip: tuple[str, ...] = ()) -> bool:
+    """Take every piece of a message for what it is; whether any was understood. What else stands in an answer to `asked` is no skill."""
     data, left, understood = _data(context), [], False
-    for piece in membership.pieces(said):
+    for piece in map(membership.without_introduction, membership.pieces(said)):
         field, value = membership.labelled(piece, membership.data()["labels"])
         if not field:
             field, value = await _field_of(context, piece)
-        if not field:
+        if not field or field in skip:
             left.append(piece)
             continue
         understood = True
         await _put(context, field, value)
-    if left and "name" not in skip and not data.get("name") and membership.is_name(left[0], alone=False):
-        data["name"], left, understood = left[0], left[1:], True
-    skilled = [piece for piece in left if understood or piece in membership.data()["skills"]["known"]]
+    named = next((piece for piece in left if membership.is_name(piece, alone=False)), None)
+    if named and "name" not in skip and not data.get("name") and (asked or named == left[0]):
+        data["name"], understood = named, True
+        left.remove(named)
+    skilled = [piece for piece in left if (understood and not asked) or piece in membership.data()["skills"]["known"]]
     if skilled and "skills" not in skip:
         _take_skills(data, " ".join(skilled), add=True)
         understood = True
@@ -292,7 +304,10 @@ def take_home(context: Context, said: str) -> None:
         data.update(home={"name": "", "grid": None}, home_candidates=[])
         return
     person = context.actor.person
-    match = context.ground.gazetteer.find(said, person.building if person and data["mode"] != "behalf" else None)
+    own = person.building if person and data["mode"] != "behalf" else None
+    match = context.ground.gazetteer.find(said, own)
+    if match.kind in ("none", "unknown_building") and (estate := re.split(r"\d", said, maxsplit=1)[0]):
+        match = context.ground.gazetteer.find(estate, own)  # a building there is none of: those of the estate are offered
     data.update(home_candidates=[], home_said="")
     if match.kind == "place":
         put_home(context, match.places[0])
@@ -346,7 +361,9 @@ async def choose(context: Context, field: str, value: str) -> None:
     """The answer of a button. Raises Refusal for one that is not (or no longer) among the choices."""
     data = _data(context)
     match field:
-        case "kind" if value in await lists.entries(context, "members") and _open_to(data, value):
+        case "kind" if value in await lists.entries(context, "members"):
+            if not _open_to(data, value):
+                raise Refusal("enrolment.by_clerk", kind=await lists.word(context, "members", value))
             data.update(kind=value, guessed=False)
             if membership.rule(value).unit == "none":
                 data.update(unit=None, unit_words="")
@@ -385,6 +402,19 @@ def reopen(context: Context, field: str) -> None:
         data.update(home_candidates=[], home_said="")
     if field == "times":
         data["times_done"] = False
+
+
+def go_back(context: Context) -> None:
+    """Ask for the last answer again; at the first question it stays where it is."""
+    data = _data(context)
+    wanted = ("home",) if data["mode"] == "move" else ("name", "phone", *FIELDS[1:])
+    now = next_field(data)
+    before = wanted[: wanted.index(now)] if now in wanted else wanted
+    asked = [field for field in before if field != "phone" or data["mode"] == "behalf"]
+    if data.get("kind") and membership.rule(data["kind"]).unit != "ask":
+        asked = [field for field in asked if field != "unit"]
+    if asked and data["mode"] != "edit":
+        reopen(context, asked[-1])
 
 
 def record(data: Mapping[str, Any]) -> dict[str, Any]:

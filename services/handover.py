@@ -18,6 +18,7 @@ from services.identity import roles_of
 from services.open_work import Work
 from texts import administration_screens as screens
 from texts.actions import Do
+from texts.administration import tables
 from texts.screen import Button, Key, Screen, Value
 
 DRAFT, NAME_DRAFT = "handover", "handover_name"
@@ -41,6 +42,12 @@ async def ask_to(context: Context, person_id: str) -> Screen:
         raise Refusal("dialog.gone")
     drafts.keep(context, NAME_DRAFT, giver=person.id)
     return Screen("handover.ask_to", {"name": person.display_name})
+
+
+async def ask_whose(context: Context, name: str) -> Screen:
+    """The same for the one person of this name. Raises Refusal: nobody, or several."""
+    require(context)
+    return await ask_to(context, (await people.one_named(context, name)).id)
 
 
 async def answer_to(context: Context, name: str) -> Screen:
@@ -142,7 +149,7 @@ async def _missing(context: Context, taker: Person, work: Work) -> set[str]:
 
 async def _ending(context: Context, person_id: str, grid: str) -> list[RoleAssignment]:
     """The offices that could end with it: all of the person's, or those for this grid."""
-    offices = screens.tables()["offices"]["roles"]
+    offices = tables()["offices"]["roles"]
     rows = await context.session.scalars(
         sa.select(RoleAssignment).where(col(RoleAssignment.person_id) == person_id, col(RoleAssignment.role).in_(offices)).with_for_update()
     )

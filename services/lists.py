@@ -10,7 +10,7 @@ from typing import Any
 
 from models import Community
 from services.context import Context, Refusal
-from texts.membership import data
+from texts.membership import codes, data
 from texts.screen import Key, Screen, Value, screen
 from texts.work_screens import stack
 
@@ -77,7 +77,7 @@ async def change(context: Context, said: str, verb: str, entry: str, renamed: st
     code = await _entry(context, name, entry)
     if verb == "add":
         if code is None and name in CODED:
-            raise Refusal("lists.known_only", known=tuple(data()["codes"][name]))
+            raise Refusal("lists.known_only", known=tuple(Key(f"{CODED[name]}.{one}") for one in dict.fromkeys(codes(name).values())))
         if len(entry) > LONGEST or len(chosen) >= MOST:
             raise Refusal("lists.too_much", most=MOST, longest=LONGEST)
         if (code or entry) not in chosen:
@@ -122,7 +122,7 @@ async def _entry(context: Context, name: str, said: str) -> str | None:
         return said if said in await entries(context, name) else None
     renamed = (await community(context)).config.get("words", {}).get(name, {})
     by_name = {shown: code for code, shown in renamed.items()}
-    found: str | None = by_name.get(said) or data()["codes"][name].get(said)
+    found: str | None = by_name.get(said) or codes(name).get(said)
     return found
 
 

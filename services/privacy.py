@@ -19,6 +19,7 @@ from services.alarms import set_alarm
 from services.context import Actor, Context, Refusal
 from services.identity import persons_with, roles_of
 from texts import administration_screens as screens
+from texts.administration import tables
 from texts.screen import Key, Screen, Value
 
 ANSWERED_WORKDAYS = 15
@@ -56,7 +57,7 @@ class Standing:
 
 async def standing(context: Context, person_id: str) -> Standing:
     """What the person still has to do with, read anew and held until the commit."""
-    offices = screens.tables()["offices"]["roles"]
+    offices = tables()["offices"]["roles"]
     grants = [grant for grant in await roles_of(context.session, person_id, context.now) if grant.role in offices]
     found = Standing([screens.role(grant.role, context.ground.grid_name(grant.grid), grant.unit or "") for grant in grants])
     own = sa.select(Problem).where(col(Problem.reporter_id) == person_id, col(Problem.state).in_(PROBLEM.open))

@@ -20,6 +20,7 @@ from services.context import Context, Refusal
 from services.workdays import ZONE, local
 from texts import administration_screens as screens
 from texts.actions import Do
+from texts.administration import role_of, tables
 from texts.screen import Key, Screen, Value, screen
 
 DRAFT = "role"
@@ -40,7 +41,7 @@ class Asked:
 # -- what is asked --------------------------------------------------------------------------------------------------
 async def read(context: Context, said: str, line: str) -> Asked:
     """The role and what follows it, understood. Raises Refusal: no such role, grid, unit or date."""
-    role = screens.role_of(said)
+    role = role_of(said)
     if role is None:
         raise Refusal("role.unknown")
     since, line = _term(context, "from", line)
@@ -49,7 +50,7 @@ async def read(context: Context, said: str, line: str) -> Asked:
         until += timedelta(days=1)  # the day that was named is the last one
         if until <= max(context.now, since or context.now):
             raise Refusal("role.term_over")
-    scope, scopes = line.strip(" ,，。."), screens.tables()["scopes"]
+    scope, scopes = line.strip(" ,，。."), tables()["scopes"]
     grid = unit = None
     if scope and role in scopes["grid"]:
         grid = next((code for code, known in context.ground.grids.items() if scope.upper() == code or scope == known.name), None)
@@ -61,7 +62,7 @@ async def read(context: Context, said: str, line: str) -> Asked:
 
 
 def _term(context: Context, which: str, line: str) -> tuple[datetime | None, str]:
-    found = re.search(screens.tables()["term"][which], line)
+    found = re.search(tables()["term"][which], line)
     if found is None:
         return None, line
     day = problems.parse_day(found["day"], local(context.now).date())
@@ -78,7 +79,7 @@ async def _unit(context: Context, said: str) -> str | None:
 
 def may_give(context: Context, role: str) -> bool:
     """Whether one of the actor's roles may give (and take) this one."""
-    table: dict[str, list[str]] = screens.tables()["grants"]
+    table: dict[str, list[str]] = tables()["grants"]
     return any(role in table.get(grant.role, ()) for grant in context.actor.grants)
 
 
@@ -86,7 +87,7 @@ def require_giving(context: Context, role: str) -> None:
     """Raises Refusal unless the actor may give this role; with the roles that are theirs to give, if there are any."""
     if may_give(context, role):
         return
-    theirs = [Key(f"role.{one}") for one in screens.tables()["roles"] if may_give(context, one)]
+    theirs = [Key(f"role.{one}") for one in tables()["roles"] if may_give(context, one)]
     raise Refusal("role.not_yours" if theirs else "refused.permission", role=Key(f"role.{role}"), theirs=theirs)
 
 
@@ -100,7 +101,7 @@ async def ask_grant(context: Context, name: str, said: str, line: str) -> Screen
     asked = await read(context, said, line)
     require_giving(context, asked.role)
     for scope, value in (("grid", asked.grid), ("unit", asked.unit)):
-        if asked.role in screens.tables()["scopes"][scope] and value is None:
+        if asked.role in tables()["scopes"][scope] and value is None:
             raise Refusal(f"role.which_{scope}", role=Key(f"role.{asked.role}"), name=name)
     found = await people.named(context, name)
     if not found:
@@ -289,7 +290,7 @@ async def take(context: Context, row: RoleAssignment) -> Screen:
 
 async def _not_the_last(context: Context, person_id: str, role: str) -> None:
     """Raises Refusal where the person is the only one with a role that somebody must hold."""
-    if role in screens.tables()["last"]["roles"] and not [one for one in await _holders(context, role) if one.id != person_id]:
+    if role in tables()["last"]["roles"] and not [one for one in await _holders(context, role) if one.id != person_id]:
         raise Refusal("role.last", role=Key(f"role.{role}"))
 
 
@@ -351,7 +352,7 @@ async def staff(context: Context) -> Screen:
         raise Refusal("refused.permission")
     numbers = context.actor.has("coordinator", "community_clerk", "community_secretary", "admin")
     lines: list[dict[str, Value]] = []
-    for role in reversed(screens.tables()["roles"]):
+    for role in tables()["roles"]:
         if role in ("volunteer", "rider_reporter"):
             continue
         rows = await context.session.execute(
@@ -367,8 +368,9 @@ async def staff(context: Context) -> Screen:
             phone = person.phone if numbers else None
             if phone:
                 audit.looked(context, person.id, "phone", f"person:{person.id}")
-            scope = row.grid_code or row.unit_code or ""
-            names.append(Key("staff.person", {"name": person.display_name, "scope": scope, "phone": phone}))
+            scope = row.grid_code or row.unit_code
+            shown = Key("staff.scope", {"scope": scope}) if scope else None
+            names.append(Key("staff.person", {"name": person.display_name, "scope": shown, "phone": phone}))
         if names:
             lines.append({"role": Key(f"role.{role}"), "names": names})
     return screen("staff.sheet", lines=screens.listed(lines, "staff.line"))

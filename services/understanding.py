@@ -29,6 +29,7 @@ __all__ = [
     "LexiconError",
     "Understanding",
     "categories",
+    "complains",
     "counted",
     "normalise",
     "read_lexicon",
@@ -48,6 +49,7 @@ _MOST_GUESSES = 3
 _FAINTEST_GUESS = 0.15
 _PROBLEM = 0.4
 _SURE_PROBLEM = 0.8
+_PLAIN_PROBLEM = 0.95
 _URGENT_WEIGHT = 0.9
 _FEARED_WEIGHT = 0.4
 _EXAMPLES_WEIGHT = 0.9
@@ -128,6 +130,20 @@ def understand(text: str, examples: Examples | None = None) -> Understanding:
         urgent=alarm[1] if alarm else None,
         for_other=words.for_other.search(folded) is not None,
     )
+
+
+def complains(text: str, plainly: bool = False) -> bool:
+    """Tell whether a sentence said in the middle of something else is a danger or a problem to open.
+
+    Something has to be wrong in it (坏, 堵, 不亮 …), for what people can do and where they live sounds like problems too.
+    `plainly`: nothing of the kind could be an answer here, so a sentence that is all but surely a problem will do.
+    """
+    understood = understand(text)
+    if understood.urgent or understood.kind != "problem" or understood.best is None:
+        return understood.urgent is not None
+    words = lexicon()
+    wrong = understood.confident and words.chatter["trouble"].search(_fold(text, words)) is not None
+    return wrong or (plainly and understood.best.confidence >= _PLAIN_PROBLEM)
 
 
 def counted(sentences: Iterable[Example]) -> Examples:

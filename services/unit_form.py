@@ -71,7 +71,7 @@ async def question(context: Context) -> tuple[str, Screen]:
         units = [(unit.code, unit.name) for unit in await all_units(context) if unit.code in data["candidates"]]
         return field, membership_screens.choose_unit(number, units[:MOST_CHOICES], data.get("said", ""))
     if field == "kind":
-        return field, membership_screens.choose_unit_kind(number, await lists.entries(context, "units"))
+        return field, membership_screens.choose_unit_kind(number, await lists.entries(context, "units"), again)
     if field == "confirm":
         return field, membership_screens.unit_confirm(number, card(data))
     return field, membership_screens.unit_question(number, field, again)
@@ -95,12 +95,19 @@ def known(unit: PartnerUnit) -> dict[str, Any]:
 # -- what was said ------------------------------------------------------------------------------------------------------
 async def take(context: Context, text: str, field: str = "") -> None:
     """Take what was said into the form: labelled parts wherever they belong, else as the answer to `field`."""
-    data = _data(context)
+    data, labels = _data(context), membership.data()["unit"]["labels"]
+    if membership.is_back(text):
+        return go_back(context)
+    if changed := membership.change_said(text, labels | {"items": membership.data()["unit"]["items"]}):
+        return reopen(context, changed)
     rest = []
-    for line in re.split("[;\n]", unicodedata.normalize("NFKC", text[:MOST_TEXT])):
+    several = "[;,\n]" if field in ("", "confirm", "items") else "[;\n]"
+    for line in re.split(several, unicodedata.normalize("NFKC", text[:MOST_TEXT])):
         said = membership.plain(line)
         for part in said.split(" ") if ":" in said and field in ("", "confirm") else [said]:
-            label, value = membership.labelled(part, membership.data()["unit"]["labels"])
+            label, value = membership.labelled(part, labels)
+            if not label and field in ("", "confirm"):
+                label, value = await _unlabelled(context, part)
             if label:
                 await _put(context, label, value)
             elif part and _as_item(part)[2]:
@@ -118,6 +125,24 @@ async def take(context: Context, text: str, field: str = "") -> None:
         data["misread"] = field if next_field(data) == field else ""
     elif rest and field != "confirm":
         await _put(context, field, " ".join(rest))
+
+
+async def _unlabelled(context: Context, part: str) -> tuple[str, str]:
+    """The field that one part of a longer message answers by itself: 书记王园长, 事业单位, 栖桐路18号; ("", part) for any other."""
+    if part in await lists.entries(context, "units"):
+        return "kind", part
+    label, value = membership.glued(part, membership.data()["unit"]["labels"])
+    if label in ("secretary", "liaison", "address"):
+        return label, value
+    return ("address", part) if re.fullmatch(membership.data()["unit"]["street"], part) else ("", part)
+
+
+def go_back(context: Context) -> None:
+    """Ask for the last answer again; at the first question it stays where it is."""
+    now = next_field(_data(context))
+    before = UNIT_FIELDS[: UNIT_FIELDS.index(now)] if now in UNIT_FIELDS else UNIT_FIELDS
+    if before:
+        reopen(context, before[-1])
 
 
 async def _put(context: Context, field: str, value: str) -> None:
@@ -180,6 +205,8 @@ async def choose(context: Context, field: str, value: str) -> None:
         data.update(known(units[value]) | {"candidates": []})
     elif field == "kind" and value.isdecimal() and int(value) < len(kinds):
         data["kind"] = kinds[int(value)]
+    elif field in ("address", "secretary") and value == "-" and next_field(data) != field:
+        data["misread"] = next_field(data)  # typed as the answer to a later question
     elif field in ("address", "secretary") and value == "-":
         data[field] = ""
     else:

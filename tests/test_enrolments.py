@@ -80,7 +80,7 @@ async def test_question_by_question_with_corrections_and_other_things_between(wo
     await member.says("我要报到")
     assert (await member.presses("同意")).shows("请问姓名")
     asked = await member.says("刘小川")
-    assert asked.buttons == ["在职党员", "居住地党员", "离退休党员", "流入党员", "新就业群体党员"]
+    assert asked.buttons == ["在职党员", "社区在册党员", "离退休党员", "流入党员", "新就业群体党员"]
     assert (await member.presses("在职党员")).shows("在哪个单位")
     offered = await member.says("党支部")
     assert len(offered.buttons) > 3
@@ -100,7 +100,7 @@ async def test_question_by_question_with_corrections_and_other_things_between(wo
     await member.presses("改时间")
     assert (await member.says("工作日晚上和节假日")).shows("时间：工作日晚、节假日")
     await member.presses("改类别")
-    assert "单位：" not in (await member.presses("居住地党员")).shown[-1].message.text
+    assert "单位：" not in (await member.presses("社区在册党员")).shown[-1].message.text
     await member.presses("提交")
     enrolment, person = await latest(world, "刘小川")
     assert enrolment.state == "APPLIED"
@@ -182,7 +182,7 @@ async def test_nobody_submits_the_form_of_another(world_sqlite):
         f"enrol_discard:{draft.id}",
     ):
         assert (await world.person("N2").presses_action(forged)).shows("这份表已经提交或取消了")
-    assert (await world.person("N1").presses_action(f"enrol_pick:{draft.id}:kind:floating_out")).shows("这个选项已经没有了")
+    assert (await world.person("N1").presses_action(f"enrol_pick:{draft.id}:kind:floating_out")).shows("由社区党务专干代为报到")
     assert [row.source for row in await world.rows(Enrollment) if row.source == "bot"] == []
 
 

@@ -57,7 +57,7 @@ async def test_the_new_owner_has_living_tickets_and_the_old_ones_end_with_the_ro
     await world.person("ST04").says(f"受理 {problem.code}")
     await world.person("ST01").says("交接 周禾生 给 吴小满 G1")
     card = await world.person("ST01").presses("同时收回角色")
-    assert card.shows("吴小满网格长：青禾苑一区网格", "同时收回周禾生的角色：网格长（青禾苑一区网格）")
+    assert card.shows("接手人网格长：青禾苑一区网格", "同时收回原来的角色：网格长（青禾苑一区网格）")
     await world.person("ST01").presses("确认交接")
     tickets = [text for text in world.pushes("ST08") if problem.code in text and "王桂英" in text]
     assert tickets
@@ -98,7 +98,7 @@ async def test_a_coordinator_does_not_hand_over_the_secretarys_work(world_sqlite
 async def test_a_person_without_an_office_gets_the_grid_or_nothing(world_sqlite):
     world = world_sqlite
     card = await world.person("ST02").says("交接 周禾生 给 何晚晴 G1")
-    assert card.shows("同时授予何晚晴网格长：青禾苑一区网格")
+    assert card.shows("同时授予接手人网格长：青禾苑一区网格")
     await world.person("ST02").presses("确认交接")
     held = await world.rows(RoleAssignment, RoleAssignment.person_id == await _id(world, "M03"), RoleAssignment.role == "grid_leader")
     assert [row.grid_code for row in held] == ["G1"]

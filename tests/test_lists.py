@@ -1,7 +1,9 @@
 """What a community chooses for itself: its lists, by chat, and what follows from them (domain.md §3)."""
 
 from models import Community
+from texts.administration import tables
 from texts.membership import data, is_name, kind_said, rule, rules, times_said
+from texts.render import catalogue
 
 
 async def test_a_coordinator_changes_a_list_and_others_do_not(world_sqlite):
@@ -32,14 +34,14 @@ async def test_a_preset_changes_the_lists_it_names(world_sqlite):
 async def test_the_form_offers_the_kinds_of_the_list(world_sqlite):
     coordinator, member = world_sqlite.person("ST02"), world_sqlite.person("N1")
     await coordinator.says("清单 党员类别 删 离退休党员")
-    await coordinator.says("清单 党员类别 改 居住地党员 为 社区在册党员")
+    await coordinator.says("清单 党员类别 改 社区在册党员 为 社区党员")
     assert (await coordinator.says("清单 党员类别 加 外星党员")).shows("只能从这些里选")
     await member.says("双报到 刘小川 青禾苑9幢 摄影 周六")
     asked = await member.presses("同意")
-    assert asked.buttons == ["在职党员", "社区在册党员", "流入党员", "新就业群体党员"]
-    await member.presses("社区在册党员")
+    assert asked.buttons == ["在职党员", "社区党员", "流入党员", "新就业群体党员"]
+    await member.presses("社区党员")
     await member.presses("提交")
-    assert (await member.says("我的报到")).shows("类别：社区在册党员")
+    assert (await member.says("我的报到")).shows("类别：社区党员")
 
 
 async def test_the_last_entry_stays(world_sqlite):
@@ -51,11 +53,14 @@ async def test_the_last_entry_stays(world_sqlite):
 
 def test_every_kind_has_its_rule_and_its_words():
     assert set(rules()) == {"in_service", "community_registered", "retired", "floating_in", "floating_out", "new_employment"}
-    assert set(data()["codes"]["members"].values()) == set(rules())
+    names = [word for rule in rules().values() for word in rule.words]
+    assert len(names) == len(set(names))
     assert rule("new_employment").roles == ("party_member", "rider_reporter")
     assert not rule("floating_out").self
     assert rule("nobody").kind == "in_service"
-    assert all(kind_said(word) == kind for kind, words in data()["kind_words"].items() for word in words)
+    assert all(kind_said(word) == kind for kind in rules() for word in rule(kind).words)
+    assert all(catalogue("zh_CN")[f"member.kind.{kind}"] == rule(kind).words[0] for kind in rules())
+    assert all(catalogue("zh_CN")[f"role.{role}"] == words[0] for role, words in tables()["roles"].items())
 
 
 def test_what_people_write_of_their_times():

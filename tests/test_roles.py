@@ -8,7 +8,7 @@ import pytest
 
 from models import AuditLog, Person, RoleAssignment
 from services.workdays import ZONE
-from texts.administration_screens import role_of, tables
+from texts.administration import role_of, tables
 from texts.utterances import intents, recognise
 
 
@@ -179,7 +179,7 @@ async def test_the_staff_list_records_whose_number_was_shown(world_sqlite):
     await _change(world, [await _person(world, "ST05")], phone="13800005555")
     assert "13800005555" not in (await world.person("ST04").says("工作人员")).text
     assert await world.rows(AuditLog) == []
-    assert (await world.person("ST02").says("工作人员")).shows("钱语桐G2 13800005555", "· 社区书记：沈砚秋")
+    assert (await world.person("ST02").says("工作人员")).shows("钱语桐（G2） 13800005555", "· 社区书记：沈砚秋")
     looks = await world.rows(AuditLog)
     assert {(log.action, log.actor_id) for log in looks} == {("phone.seen", (await _person(world, "ST02")).id)}
     assert (await world.person("R101").says("工作人员")).shows("权限")

@@ -1,33 +1,17 @@
-"""Screens of administration: roles, roster, announcements, handing over, who looked, one's own data; and the tables behind them."""
+"""Screens of administration: roles, roster, announcements, handing over, who looked, one's own data."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from texts.actions import Do
+from texts.administration import tables
 from texts.screen import Button, Key, Rows, Screen, Value, rows
 from texts.work_screens import stack
 
 # What can be looked at: the words of services.audit.looked, each with its key audit.look.WORD.
 LOOKS = ("contact", "name", "phone", "home", "member", "record", "export", "records", "other")
-
-
-@cache
-def tables() -> Mapping[str, Any]:
-    """The tables of texts/administration.toml."""
-    data: dict[str, Any] = tomllib.loads((Path(__file__).parent / "administration.toml").read_text("utf-8"))
-    return data
-
-
-def role_of(word: str) -> str | None:
-    """The role that a word means, None for no role."""
-    said = " ".join(word.lower().split())
-    known: dict[str, list[str]] = tables()["roles"]
-    return next((role for role, words in known.items() if said in words), None)
 
 
 def role(code: str, grid: str = "", unit: str = "") -> Key:

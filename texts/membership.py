@@ -24,6 +24,7 @@ class Rule:
     tasks: bool
     enrolment: str
     roles: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 @cache
@@ -35,7 +36,7 @@ def data() -> dict[str, Any]:
 @cache
 def rules() -> Mapping[str, Rule]:
     """The rule of every kind of member, in the order of the file."""
-    return {kind: Rule(kind, **(row | {"roles": tuple(row["roles"])})) for kind, row in data()["kinds"].items()}
+    return {kind: Rule(kind, **(row | {name: tuple(row[name]) for name in ("roles", "words")})) for kind, row in data()["kinds"].items()}
 
 
 def rule(kind: str) -> Rule:
@@ -63,9 +64,9 @@ def labelled(piece: str, labels: Mapping[str, Sequence[str]]) -> tuple[str, str]
     return "", piece
 
 
-def glued(piece: str) -> tuple[str, str]:
-    """The same for a label of a member's answers that is joined to its answer without a colon (住青禾苑9幢)."""
-    for field, words in data()["labels"].items():
+def glued(piece: str, labels: Mapping[str, Sequence[str]] | None = None) -> tuple[str, str]:
+    """The same for a label (of a member's answers unless `labels` are given) that is joined to its answer without a colon (住青禾苑9幢)."""
+    for field, words in (labels or data()["labels"]).items():
         for word in sorted(words, key=len, reverse=True):
             if piece.startswith(word) and len(piece) > len(word):
                 return field, re.sub("^[:是为 ]+", "", piece[len(word) :])
@@ -74,9 +75,44 @@ def glued(piece: str) -> tuple[str, str]:
 
 def is_name(said: str, *, alone: bool) -> bool:
     """Whether this can be a person's name; not `alone` (one of several answers) it is at most four Chinese characters and no skill."""
+    words = data()["words"]
+    if re.match(words["no_name"], said) or _is_one_of(said, "not_names", "yes", "no", "back", "none") or kind_said(said):
+        return False
     if alone:
-        return re.fullmatch(data()["words"]["name"], said) is not None
-    return re.fullmatch(data()["words"]["chinese_name"], said) is not None and said not in data()["skills"]["known"]
+        return re.fullmatch(words["name"], said) is not None
+    return re.fullmatch(words["chinese_name"], said) is not None and said not in data()["skills"]["known"]
+
+
+def without_introduction(said: str) -> str:
+    """A name without what people say before it (我叫张伟民 → 张伟民); anything else as it is."""
+    rest = re.sub(f"^{data()['words']['named']}\\s*:?\\s*", "", said)
+    return rest if rest != said and is_name(rest, alone=True) else said
+
+
+def _is_one_of(said: str, *lists: str) -> bool:
+    plainly = re.sub(r"[\s,。.!~、]+", " ", said).strip().lower()
+    return any(word in data()["words"][name] for name in lists for word in (plainly, plainly.replace(" ", "")))
+
+
+def is_yes(said: str) -> bool:
+    """Whether the whole answer is a plain yes."""
+    return _is_one_of(plain(said), "yes")
+
+
+def is_no(said: str) -> bool:
+    """Whether the whole answer is a plain no."""
+    return _is_one_of(plain(said), "no")
+
+
+def is_back(said: str) -> bool:
+    """Whether the whole answer asks for the question before."""
+    return _is_one_of(plain(said), "back")
+
+
+def change_said(said: str, labels: Mapping[str, Sequence[str]]) -> str:
+    """The field that somebody wants to change (改姓名), "" for anything else."""
+    found = re.fullmatch(f"{data()['words']['change']}\\s*(.+)", plain(said).rstrip("。.!"))
+    return next((field for field, words in labels.items() if found and found[1] in words), "")
 
 
 def is_nothing(said: str) -> bool:
@@ -91,7 +127,37 @@ def is_elsewhere(said: str) -> bool:
 
 def kind_said(said: str) -> str | None:
     """The kind of member that the whole word stands for."""
-    return next((kind for kind, words in data()["kind_words"].items() if said.lower() in words), None)
+    return next((kind for kind, rule in rules().items() if said.lower() in rule.words), None)
+
+
+def kind_names() -> dict[str, str]:
+    """The kinds of members with their names."""
+    return {kind: rule.words[0] for kind, rule in rules().items()}
+
+
+def unit_kinds() -> dict[str, str]:
+    """The kinds of units where a community has chosen none of its own."""
+    first: dict[str, list[str]] = next(iter(data()["presets"].values()))
+    return {kind: kind for kind in first["units"]}
+
+
+def codes(name: str) -> dict[str, str]:
+    """Word → code of a list that holds codes (enrolments, members)."""
+    if name == "members":
+        return {word: kind for kind, rule in rules().items() for word in rule.words}
+    known: dict[str, str] = data()["codes"][name]
+    return known
+
+
+def kind_in(said: str) -> str | None:
+    """The kind of member that a sentence names, when it names one and no second (退休好多年了)."""
+    found, rest = set(), said.lower()
+    words = sorted(((word, kind) for kind, rule in rules().items() for word in rule.words), key=lambda one: -len(one[0]))
+    for word, kind in words:
+        if word in rest:
+            found.add(kind)
+            rest = rest.replace(word, " ")
+    return found.pop() if len(found) == 1 else None
 
 
 def times() -> tuple[str, ...]:
@@ -102,6 +168,8 @@ def times() -> tuple[str, ...]:
 def times_said(said: str) -> list[str]:
     """The times that a piece consists of, in the order of the list; none when it says anything else besides."""
     rest, found = said.lower(), set()
+    if rest in data()["times"]["any"]:
+        return list(times())
     for word in sorted(data()["times"]["said"], key=len, reverse=True):
         if word in rest:
             found.update(data()["times"]["said"][word])

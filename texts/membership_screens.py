@@ -32,6 +32,11 @@ def ask(draft: str, field: str, again: bool) -> Screen:
     return screen(f"enrolment.ask_{field}", none, again=_again(again))
 
 
+def words_only() -> Screen:
+    """A photo, a recording or a sticker in the middle of a form: only words are taken, and the way to a report."""
+    return screen("enrolment.words_only", [Button("menu.report", Do.report())])
+
+
 def _again(again: bool) -> Key | None:
     return Key("enrolment.again") if again else None
 
@@ -51,7 +56,8 @@ def ask_unit(draft: str, units: Sequence[tuple[str, str]], said: str) -> Screen:
     buttons = [Button(_label(name), Do.enrol_pick(draft, "unit", code)) for code, name in units]
     if said:
         buttons.append(Button(Key("enrolment.other_unit", {"said": said}), Do.enrol_pick(draft, "unit", "-")))
-    return Screen("enrolment.which_unit" if said else "enrolment.ask_unit", {"said": said or None}, rows(buttons, 1))
+    key = "ask_unit" if not said else "which_unit" if units else "no_such_unit"
+    return Screen(f"enrolment.{key}", {"said": said or None}, rows(buttons, 1))
 
 
 def ask_home(draft: str, places: Sequence[tuple[str, str]], unknown: str) -> Screen:
@@ -201,9 +207,12 @@ def choose_unit(draft: str, units: Sequence[tuple[str, str]], said: str) -> Scre
     return Screen("unit.which", {}, rows(buttons, 1))
 
 
-def choose_unit_kind(draft: str, kinds_of_unit: Sequence[str]) -> Screen:
+def choose_unit_kind(draft: str, kinds_of_unit: Sequence[str], again: bool) -> Screen:
     """The unit's kind: one button each."""
-    return Screen("unit.ask_kind", {}, rows(Button(_label(kind), Do.unit_pick(draft, "kind", n)) for n, kind in enumerate(kinds_of_unit)))
+    shown = {"again": _again(again)}
+    return Screen(
+        "unit.ask_kind", shown, rows(Button(_label(kind), Do.unit_pick(draft, "kind", n)) for n, kind in enumerate(kinds_of_unit))
+    )
 
 
 def unit_confirm(draft: str, values: Mapping[str, Value]) -> Screen:

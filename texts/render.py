@@ -112,7 +112,7 @@ def text(key: str, values: Mapping[str, Value], language: str) -> str:
         shown = {name: show(values[name], language) for name in names}
         if names and not any(shown.values()):
             continue
-        lines.append(_FORMATTER.vformat(line, (), shown))
+        lines.append(_FORMATTER.vformat(line, (), shown).rstrip(" "))
     return "\n".join(lines).strip("\n")
 
 

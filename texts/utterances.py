@@ -1,4 +1,7 @@
-"""The utterance grammar (domain.md §10): which sentences mean which intent, with their slots. Patterns are in utterances.toml."""
+"""The utterance grammar (domain.md §10): which sentences mean which intent, with their slots.
+
+Patterns are in utterances.toml; the words of the slot `role` in administration.toml.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from texts.administration import role_pattern
 
 PARTICLES = "的那边呢啊吧呀。"
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -46,7 +51,7 @@ def _file() -> dict[str, dict[str, object]]:
 def intents() -> dict[str, Intent]:
     """Every intent by name, in the order of the file (the first match wins)."""
     data = dict(_file())
-    slots: dict[str, str] = data.pop("slots")  # type: ignore[assignment]
+    slots: dict[str, str] = {**data.pop("slots"), "role": role_pattern()}  # type: ignore[dict-item]
     del data["purposes"], data["languages"]
     return {name: _compile(name, entry, slots) for name, entry in data.items()}
 

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from texts import administration, membership
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -41,6 +43,11 @@ class Sheet:
         return next(column for column in self.columns if column.key == key)
 
 
+# Lists whose words have their home in other tables, and how another word for the same is understood.
+_ELSEWHERE = {"role": administration.roles_in_workbook, "member_kind": membership.kind_names, "unit_kind": membership.unit_kinds}
+_UNDERSTOOD = {"role": administration.role_of, "member_kind": membership.kind_said}
+
+
 @cache
 def _data() -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "setup_workbook.toml").read_text("utf-8"))
@@ -59,8 +66,16 @@ def sheet(key: str) -> Sheet:
 
 def choices(kind: str) -> Mapping[str, str] | None:
     """What may stand in a column of this kind, as value → word; None when it is no list of words."""
-    found: Mapping[str, str] | None = _data()["choices"].get(kind)
+    found: Mapping[str, str] | None = _ELSEWHERE[kind]() if kind in _ELSEWHERE else _data()["choices"].get(kind)
     return found
+
+
+def meant(kind: str, said: str) -> str | None:
+    """The value of a column of this kind that a cell stands for: by its word, by itself, or by another word that is understood."""
+    known = choices(kind) or {}
+    by_word = next((value for value, word in known.items() if said in (word, value)), None)
+    other = _UNDERSTOOD[kind](said) if by_word is None and kind in _UNDERSTOOD else by_word
+    return other if other in known else None
 
 
 def mark(name: str) -> str:
