@@ -28,7 +28,7 @@ from handlers import root
 from models import OutboxMessage, keyring
 from models.database import STORAGE_ERRORS, Database, migrate
 from scheduler.clock import Alarms
-from services import door, doors, upkeep
+from services import building_doors, deep_links, upkeep
 from services.clock import Clock, HandClock, SystemClock
 from services.context import SCHEDULER, Context, ground
 from services.media import store
@@ -66,7 +66,7 @@ class Application:
         self.stopped = asyncio.Event()
         for platform in self._configured() if platforms is None else platforms:
             self._add(platform)
-        doors.use([way for platform in self.platforms.values() if (way := getattr(platform, "door", None)) is not None])
+        deep_links.use([way for platform in self.platforms.values() if (way := getattr(platform, "door", None)) is not None])
         if settings.demo and self.local is not None:
             self.demo = DemoDesk(self)
 
@@ -133,7 +133,7 @@ class Application:
                 log.error("community.missing", advice=advice)
         if self.web_chat is None:
             async with self.database.transaction() as session:
-                await door.close_groups(session, WebPlatform.name, WebPlatform.bot)
+                await building_doors.close_groups(session, WebPlatform.name, WebPlatform.bot)
         self._tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
         self._tasks += [asyncio.create_task(relay.run(), name=f"relay:{key[0]}") for key, relay in self.relays.items()]
         self.alarms.start()

@@ -9,7 +9,7 @@ from bot.settings import Settings
 from models import keyring
 from models.database import Database, migrate
 from services.context import ground
-from services.door import doors
+from services.building_doors import doors
 from services.posters import html
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bot.platforms.local_frames import BadFrame
 from bot.platforms.web_chat import WebPlatform
-from services import door
+from services import building_doors
 from services.context import Ground, ground
 from services.media import store
 from texts.render import text
@@ -56,7 +56,7 @@ class _DoorPages:
     async def open_door(self, request: web.Request) -> web.Response:
         """What the code on a building's door opens: the chat, which is told where one stands. An unknown word opens the chat too."""
         land = await self._ground()
-        place = door.place_of(land, request.match_info["word"]) if land else None
+        place = building_doors.place_of(land, request.match_info["word"]) if land else None
         if not self.chat.may_enter(request, place.id if place else ""):
             return self._full()
         response = web.Response(
@@ -69,7 +69,7 @@ class _DoorPages:
         """Who the device is to others, and what stands at the head of the page. 401 where the browser keeps no cookie."""
         persona = await self.chat.here(request)
         land = await self._ground()
-        place = door.place_of(land, request.query.get("door", "")) if land else None
+        place = building_doors.place_of(land, request.query.get("door", "")) if land else None
         who = {"id": await self.chat.speaker(persona), "community": land.name if land else "", "place": place.name if place else ""}
         return _json(who)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bot.events import Scan, Text
 from bot.router import Ask, Phrase, Reply, Router, Say
 from handlers.report_steps import AFTER_TEXT, Report, ask_next
-from services import Context, door, intake, posters
+from services import Context, building_doors, intake, posters
 from texts import menu_screens
 from texts.screen import screen
 
@@ -20,7 +20,7 @@ router = Router("door")
 
 @router.scan(lambda event, data: event.payload.startswith("door-"), to=(Report.what, *AFTER_TEXT))
 async def greet_at_door(scan: Scan, context: Context) -> Reply:
-    place = door.place_of(context.ground, scan.payload.removeprefix("door-"))
+    place = building_doors.place_of(context.ground, scan.payload.removeprefix("door-"))
     if place is None:
         return Say(menu_screens.welcome(context.ground.name, context.actor.member_state == "ACTIVE", context.actor.staff))
     if intake.waits_for_place(context):

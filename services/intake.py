@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
-from services import abuse, door, due_alarms, masking, media, moves, post, recurrence, tickets, understanding, web_history
+from services import abuse, building_doors, due_alarms, masking, media, moves, post, recurrence, tickets, understanding, web_history
 from services.codes import next_code
 from services.context import Actor, Context, Refusal
 from services.geography import EARTH_RADIUS_M, distance_m, grid_at, round_point
@@ -40,10 +40,16 @@ def begin(context: Context, *, anonymous: bool = False, at: Place | None = None)
     `at`: the place of the door that was scanned; without it the door of the draft before is taken over while it counts.
     """
     assert context.account is not None
-    data = {"anonymous": anonymous, "text": "", "photos": 0, "began": context.message_id, **door.carried(context.draft, context.now)}
+    data = {
+        "anonymous": anonymous,
+        "text": "",
+        "photos": 0,
+        "began": context.message_id,
+        **building_doors.carried(context.draft, context.now),
+    }
     context.draft = Draft(account_id=context.account.id, kind="report", updated_at=context.now, data=data)
     if at is not None:
-        door.enter(context.draft, at, context.now)
+        building_doors.enter(context.draft, at, context.now)
     context.session.add(context.draft)
     return context.draft
 
@@ -78,7 +84,7 @@ def say(context: Context, text: str) -> Understanding:
 def find_place(context: Context, text: str) -> str:
     """Look for a place in what was said: "place", "ambiguous", "unknown_building" or "none"; a found one goes into the draft."""
     data = _draft(context).data
-    here, person = door.scanned(context), context.actor.person
+    here, person = building_doors.scanned(context), context.actor.person
     home = here.name if here else person.building if person else None
     match = context.ground.gazetteer.find(text, home)
     if estate := data.get("estate"):  # a building said after an estate is one of it
@@ -204,7 +210,7 @@ def _use_home(context: Context) -> bool:
 
     Never the home for an anonymous report, which it would point at, nor for one from another large estate; the door was shown on purpose.
     """
-    if (here := door.scanned(context)) is not None:
+    if (here := building_doors.scanned(context)) is not None:
         put_place(context, here)
         return True
     if _draft(context).data.get("anonymous") or _draft(context).data.get("estate"):

@@ -28,7 +28,7 @@ from models import (
     RoleAssignment,
     keyring,
 )
-from services import doors, post
+from services import deep_links, post
 from services.cells import phone_number
 from services.context import Context, Refusal
 from services.drafts import keep, kept
@@ -94,7 +94,7 @@ async def _handed_out(context: Context, person: Person) -> Screen:
 
 def addresses(token: str) -> tuple[str, ...]:
     """What to hand over: an address for each platform, or the words to write to the bot."""
-    return doors.addresses(f"{PREFIX}{token}") or (f"/start {PREFIX}{token}",)
+    return deep_links.addresses(f"{PREFIX}{token}") or (f"/start {PREFIX}{token}",)
 
 
 @dataclass(frozen=True, slots=True)

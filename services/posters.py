@@ -11,7 +11,7 @@ import jinja2
 import segno
 
 from models import Place
-from services import documents, door
+from services import building_doors, documents
 from services.context import Context, Refusal
 from texts.render import text
 from texts.screen import Screen
@@ -57,12 +57,12 @@ async def printed(context: Context, grid: str = "") -> Screen:
         grid = grid or (own[0] if own else "")
         if grid not in own:
             raise Refusal("refused.permission")
-    if not door.opened.address:
+    if not building_doors.opened.address:
         raise Refusal("poster.no_door")
-    places = await door.doors(context.session, grid)
+    places = await building_doors.doors(context.session, grid)
     if not places:
         raise Refusal("poster.none")
-    data = html(places, context.ground.name, door.opened.address).encode()
+    data = html(places, context.ground.name, building_doors.opened.address).encode()
     made = await documents.keep(context, data, text("poster.file", {"grid": grid or None}, context.language), HTML, "posters")
     return Screen("poster.made", {"count": len(places)}, media=(made.media_id,))
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from test_setup import link_in
 
 from models import AuditLog, ChatAccount, ExportFile, Invitation, Person, Problem, RoleAssignment, keyring
-from services import doors
+from services import deep_links
 
 INVALID = "这个链接无效，或者已经用过、过期了。请向社区要一个新的。"
 
@@ -210,10 +210,10 @@ async def test_in_a_group_nobody_is_invited(world_sqlite):
 
 
 async def test_every_door_has_its_address(world_sqlite):
-    doors.use(
+    deep_links.use(
         [lambda payload: f"https://t.me/bot?start={payload}", lambda payload: "", lambda payload: f"https://x.example/?start={payload}"]
     )
     answer = await world_sqlite.person("ST02").says("邀请 何晚晴")
     assert answer.shows("https://t.me/bot?start=link-", "https://x.example/?start=link-")
-    doors.use([])
+    deep_links.use([])
     assert "/start link-" in await world_sqlite.person("ST02").says("邀请 何晚晴")

@@ -21,7 +21,7 @@ from bot.platforms.local_frames import FILES, BadFrame
 from bot.platforms.web_signals import Signals
 from models import ChatAccount, LocalMessage, Person, keyring
 from models.database import Database
-from services import abuse, door, understanding, web_history
+from services import abuse, building_doors, understanding, web_history
 from services.clock import Clock
 from services.context import ground
 from services.personas import Persona, chats_of
@@ -112,13 +112,13 @@ class WebPlatform(LocalPlatform):
         """Take frames from now on."""
         await super().start(receive)
         abuse.watch(self.name, self.guard)
-        door.opened.address = self.public_url
+        building_doors.opened.address = self.public_url
         self.signals.start()
 
     async def stop(self) -> None:
         """Close every socket."""
         abuse.watch(self.name, None)
-        door.opened.address = ""
+        building_doors.opened.address = ""
         await self.signals.stop()
         await super().stop()
 
@@ -128,7 +128,7 @@ class WebPlatform(LocalPlatform):
             async with self.database.transaction() as session:
                 land = await ground(session)
                 if land.version != self._ground:
-                    await door.open_groups(session, self.name, self.bot, land)
+                    await building_doors.open_groups(session, self.name, self.bot, land)
                     self._ground = land.version
 
     async def here(self, request: web.Request) -> Persona:

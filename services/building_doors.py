@@ -1,4 +1,4 @@
-"""The door of a building: the word in the address of its sheet, the place it gives to a conversation, and the web chat's groups."""
+"""The doors of the buildings: the word in the address of its sheet, the place it gives to a conversation, and the web chat's groups."""
 
 from __future__ import annotations
 
