@@ -8,8 +8,8 @@ from pathlib import Path
 from bot.settings import Settings
 from models import keyring
 from models.database import Database, migrate
-from services.context import ground
 from services.building_doors import doors
+from services.context import ground
 from services.posters import html
 
 

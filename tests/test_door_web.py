@@ -34,9 +34,9 @@ from models import (
 )
 from services import invitations, post, web_history
 from services.abuse import Guard, Numbers
+from services.building_doors import ALPHABET, doors
 from services.clock import HandClock
 from services.context import SCHEDULER, Context, ground
-from services.building_doors import ALPHABET, doors
 from texts.screen import screen
 
 LAMP = "楼道灯不亮"
