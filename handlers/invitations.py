@@ -29,14 +29,16 @@ class Link(Steps):
 @router.scan(lambda event, data: event.payload.startswith(PREFIX), to=Link.phone)
 async def bind_account(scan: Scan, context: Context) -> Reply:
     person = await invitations.open_link(context, scan.payload.removeprefix(PREFIX))
-    return End(screen("link.bound", name=person.display_name)) if person else Ask(Link.phone, screen("link.give_phone"))
+    return End(await invitations.welcome(context, person)) if person else Ask(Link.phone, screen("link.give_phone"))
 
 
 @router.message(Link.phone, ANSWER, to=Link.phone)
 async def take_phone(message: Text, context: Context) -> Reply:
     tried = await invitations.give_phone(context, message.text)
     if tried.person is not None:
-        return End(screen("link.bound", name=tried.person.display_name))
+        return End(await invitations.welcome(context, tried.person))
+    if not tried.said:
+        return Ask(Link.phone, screen("link.give_phone"))
     return End(screen("link.invalid")) if tried.over else Ask(Link.phone, screen("link.wrong_phone"))
 
 

@@ -22,6 +22,7 @@ from services.importing_ground import Ground, holidays, organisations
 from services.importing_people import People, records
 from services.plans import Plan
 from services.spreadsheets import Row
+from texts.workbook import sheets
 
 IMPORTERS = ("coordinator", "community_clerk", "community_secretary", "admin")
 
@@ -69,7 +70,8 @@ async def prepare(context: Context, sources: Sequence[Source]) -> Plan:
     await organisations(context, plan, people, rows.get("orgs", []))
     await records(context, plan, people, rows.get("records", []))
     await holidays(context, plan, rows.get("holidays", []))
-    plan.faults.sort(key=lambda fault: (fault.sheet != "", fault.sheet, fault.row))
+    order = {sheet.title: number for number, sheet in enumerate(sheets(), 1)}
+    plan.faults.sort(key=lambda fault: (fault.sheet != "", order.get(fault.sheet, 0), fault.sheet, fault.row))
     return plan
 
 

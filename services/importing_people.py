@@ -16,6 +16,7 @@ from services.people import plain
 from services.plans import Plan
 from services.spreadsheets import Row
 from services.workdays import ZONE
+from texts import membership
 
 if TYPE_CHECKING:
     from services.importing_ground import Ground
@@ -237,6 +238,9 @@ class People:
         if row.broken or not ground.knows_grid(row):
             return
         home = ground.places.get(row["building"] or "")
+        if row["building"] and home is None and row["grid"] is None:
+            self.plan.fault(row, "unknown_building", "building", said=row["building"])
+            return
         grid = row["grid"] or (self.plan.value(home, "grid_code") if home is not None else None)
         unit_code = unit.code if unit else None
         with self.plan.entry(row):
@@ -278,7 +282,7 @@ class People:
             branch = row["branch"] or (self.plan.value(ground.grids[grid], "branch_name") if grid in ground.grids else "")
             live = Enrollment(
                 community_id=person.community_id,
-                kind="new_employment" if row["kind"] == "new_employment" else "member",
+                kind=membership.rule(row["kind"]).enrolment,
                 person_id=person.id,
                 grid_code=grid,
                 branch=branch,

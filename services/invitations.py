@@ -34,14 +34,16 @@ from services.context import Context, Refusal
 from services.drafts import keep, kept
 from services.identity import LIVE_ENROLLMENT, roles_of
 from services.importing_people import HIGH_ROLES
+from services.masking import find_phone
 from services.people import describe, plain
 from texts.screen import Screen, screen
-from texts.setup_screens import choose_person, invitation
+from texts.setup_screens import bound, choose_person, invitation
 
 DAYS = 7
 MOST_ATTEMPTS = 3
 PREFIX = "link-"
 DRAFT = "link"
+FEWEST_DIGITS = 7
 INVITERS = ("coordinator", "community_clerk", "community_secretary", "admin")
 _HELD_BY_ALL = ("resident",)
 
@@ -186,16 +188,17 @@ async def open_link(context: Context, token: str) -> Person | None:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of a telephone number: the person bound, or None; `over`: there is no further try."""
+    """What became of a telephone number: the person bound, or None; `over`: there is no further try; `said`: it was a number at all."""
 
     person: Person | None
     over: bool = False
+    said: bool = True
 
 
 async def give_phone(context: Context, said: str) -> Tried:
     """Bind the account when `said` is the telephone of the person invited. Raises Refusal: the link is void meanwhile.
 
-    Whatever else is said counts as a wrong one; the third voids the link, and the one who made it is told.
+    The third wrong number voids the link, and the one who made it is told; words without a number are no try.
     """
     row = await context.session.scalar(
         sa.select(Invitation).where(col(Invitation.id) == kept(context, DRAFT).get("invitation", "")).with_for_update()
@@ -203,7 +206,9 @@ async def give_phone(context: Context, said: str) -> Tried:
     person = await _valid(context, row) if row is not None else None
     if row is None or person is None or context.account is None:
         raise Refusal("link.invalid")
-    number = phone_number(said)
+    number = phone_number(said) or find_phone(said)
+    if number is None and sum(sign.isdigit() for sign in said) < FEWEST_DIGITS:
+        return Tried(None, said=False)
     if number is not None and secrets.compare_digest(keyring.hash("phone", number), person.phone_hash or ""):
         await _bind(context, row, person)
         return Tried(person, over=True)
@@ -215,6 +220,21 @@ async def give_phone(context: Context, said: str) -> Tried:
             AuditLog(action="invitation.voided", person_id=person.id, object_kind="invitation", object_id=row.id, at=context.now)
         )
     return Tried(None, over=row.attempts >= MOST_ATTEMPTS)
+
+
+async def welcome(context: Context, person: Person) -> Screen:
+    """What somebody reads whose account has just been bound: who they are now, and what to do first."""
+    held = {grant.role for grant in await roles_of(context.session, person.id, context.now)}
+    state = await context.session.scalar(
+        sa.select(col(Enrollment.state)).where(col(Enrollment.person_id) == person.id, sa.text(LIVE_ENROLLMENT)).limit(1)
+    )
+    if held & set(INVITERS):
+        return bound(person.display_name, "office")
+    if held & {"grid_leader", "grid_member"}:
+        return bound(person.display_name, "staff")
+    if "unit_liaison" in held:
+        return bound(person.display_name, "liaison")
+    return bound(person.display_name, {"INVITED": "invited", "ACTIVE": "member"}.get(state or "", ""))
 
 
 async def _valid(context: Context, row: Invitation) -> Person | None:

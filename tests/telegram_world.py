@@ -189,7 +189,7 @@ class TelegramWorld:
                 name, token = row.display_name, await invite(session, row, self.clock.now())
             self.people[code] = made = self.stranger(name)
             (answer,) = await made.opens(f"link-{token}")
-            assert answer.text == f"已绑定：{name}。现在可以用了。"
+            assert answer.text.startswith(f"已绑定：{name}。现在可以用了。")
         return self.people[code]
 
     async def group(self, purpose: str, *, by: str = "ST02", topic: bool = False, basic: bool = False) -> tuple[Chat, int | None]:

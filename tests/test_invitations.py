@@ -44,9 +44,9 @@ async def owner(world, who: str) -> str | None:
 async def test_without_a_telephone_on_record_the_link_binds_at_once_and_once(world):
     link = await link_for(world, "M03")
     assert len(link) == len("link-") + 32
-    assert (await opens(world, "phone", link)).text == "已绑定：何晚晴。现在可以用了。"
+    assert (await opens(world, "phone", link)).shows("已绑定：何晚晴。现在可以用了。\n回“我的报到”看自己的信息")
     assert await owner(world, "phone") == "M03"
-    assert (await opens(world, "phone", link)).text == "已绑定：何晚晴。现在可以用了。"  # START is easily tapped twice
+    assert (await opens(world, "phone", link)).shows("已绑定：何晚晴。现在可以用了。")  # START is easily tapped twice
     assert (await opens(world, "thief", link)).text == INVALID
     assert await owner(world, "thief") is None
     (row,) = await world.rows(Invitation)
@@ -63,8 +63,9 @@ async def test_with_a_telephone_on_record_it_must_be_given(world):
     assert (await opens(world, "phone", link)).shows("请回复您在社区登记的手机号")
     assert await owner(world, "phone") is None
     assert "核对不上" in await phone.says("13900000000")
-    assert "帮助" not in (await phone.says("我是何晚晴")).text
-    assert "已绑定：何晚晴" in await phone.says("+86 138-0000 0001")
+    for words in ("我是何晚晴", "您好", "我没有手机"):  # no number is no try
+        assert (await phone.says(words)).shows("请回复您在社区登记的手机号")
+    assert "已绑定：何晚晴" in await phone.says("我的手机+86 138-0000 0001")
     assert await owner(world, "phone") == "M03"
 
 
@@ -73,7 +74,7 @@ async def test_three_wrong_numbers_void_the_link_and_the_inviter_hears_of_it(wor
     link = await link_for(world, "M03")
     thief = world.person("thief")
     await opens(world, "thief", link)
-    answers = [(await thief.says(said)).text for said in ("13900000000", "何晚晴", "13900000002")]
+    answers = [(await thief.says(said)).text for said in ("13900000000", "1380000000", "13900000002")]
     assert answers[0] == answers[1]
     assert answers[2] == INVALID
     assert "被人答错三次手机号，已作废" in world.person("ST02").last.message.text

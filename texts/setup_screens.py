@@ -63,3 +63,8 @@ def invitation(name: str, addresses: Sequence[str], asks_phone: bool, until: dat
 def choose_person(said: str, choices: Sequence[tuple[str, Key]]) -> Screen:
     """Several people of one name: which one?"""
     return Screen("invite.which", {"name": said}, rows([Button(words, Do.invite(person)) for person, words in choices], 1))
+
+
+def bound(name: str, first: str) -> Screen:
+    """The account is this person's now; `first`: what to do first (office, staff, liaison, invited, member), "" for nothing."""
+    return screen("link.bound", name=name, next=Key(f"link.next.{first}") if first else None)
