@@ -65,7 +65,9 @@ async def begin(settings: Settings, file: str = "", language: str = "", ask: Cal
         except Refusal as refusal:
             print(text(refusal.key, refusal.values, chosen), file=sys.stderr)
             return 1
-    links = [*await links_of(settings, token), f"/start {invitations.PREFIX}{token}"]
+    said = f"/start {invitations.PREFIX}{token}"
+    links = await links_of(settings, token)
+    links.append(text("init.or_say", {"command": said}, chosen) if links else said)
     shown = dict(zip(("address1", "address2"), [*links, None, None], strict=False))
     print(text("init.done", {"community": beginning.community, "name": beginning.administrator, **shown}, chosen))
     if settings.demo:

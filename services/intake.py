@@ -69,13 +69,14 @@ def say(context: Context, text: str) -> Understanding:
     data = draft.data
     text = understanding.normalise(text)[:MOST_TEXT]
     data["text"] = f"{data['text']}\n{text}".strip()[:MOST_TEXT] if data.get("text") else text
-    understood = understanding.understand(data["text"])
+    matter = context.ground.gazetteer.without_estates(data["text"])
+    understood = understanding.understand(matter)
     if not data.get("category_chosen"):
         data["guesses"] = [guess.code for guess in understood.guesses]
         data["category"] = understood.best.code if understood.best and understood.confident else None
     if understood.urgent:
         data["urgent"] = understood.urgent
-        data["category"] = data.get("category") or understanding.urgent_category(data["text"]) or "J09"
+        data["category"] = data.get("category") or understanding.urgent_category(matter) or "J09"
     if not data.get("place_id") and data.get("lat") is None:
         find_place(context, text)
     return understood

@@ -186,6 +186,14 @@ class Gazetteer:
             return PlaceMatch(kind, candidates, _detail(shown, folded, start, end), shown[start:end])
         return self._estate_alone(shown, folded, home_estate)
 
+    def without_estates(self, text: str) -> str:
+        """Return the text without the names of estates before a building's number: 柳溪苑4幢 speaks of no willow and no river."""
+        shown = plain(text)
+        for estate in sorted(self._buildings, key=len, reverse=True):
+            if estate:
+                shown = re.sub(rf"{re.escape(estate)}(?=\s*[\d一二三四五六七八九十a-z])", "", shown, flags=re.IGNORECASE)
+        return shown
+
     # ---- reading the gazetteer ------------------------------------------------------------------------------------
 
     def _find_estate_words(self) -> dict[str, frozenset[str]]:

@@ -219,16 +219,23 @@ async def announce(context: Context, problem: Problem) -> None:
     receivers = await owners(context, problem)
     if urgent:
         receivers = [*receivers, *await coordinators(context), *await on_call.on_call(context)]
-    await give_ticket(context, problem, [person.id for person in receivers], urgent=urgent)
+    if not await give_ticket(context, problem, [person.id for person in receivers], urgent=urgent):
+        # Nobody of them has an account yet, or all are gone: whoever else can accept it hears of it.
+        for role in ("coordinator", "community_clerk", "community_secretary"):
+            if await give_ticket(context, problem, [person.id for person in await persons_with(context, role)], urgent=urgent):
+                break
 
 
-async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[str], *, urgent: bool = False) -> None:
-    """Post the ticket to each of these persons once, as their roles let them see it."""
+async def give_ticket(context: Context, problem: Problem, person_ids: Iterable[str], *, urgent: bool = False) -> bool:
+    """Post the ticket to each of these persons once, as their roles let them see it; whether it goes to any of them."""
+    given = False
     for person_id in dict.fromkeys(person_ids):
         view = await view_of(context, person_id, problem)
         shown = await ticket(context, problem, view)
         if await post.to_person(context, person_id, shown, subject=subject(problem), card=card(problem, view), urgent=urgent) is not None:
             _seen(context, problem, view, person_id)
+            given = True
+    return given
 
 
 async def view_of(context: Context, person_id: str, problem: Problem | None = None) -> str:

@@ -3,9 +3,13 @@
 import io
 
 import pytest
+import sqlalchemy as sa
 from PIL import Image
+from sqlmodel import col
 
-from models import Problem
+from models import ChatAccount, Person, Problem
+from services.places import Gazetteer, NamedPlace
+from services.understanding import understand
 
 STREET = "ST10"
 
@@ -154,3 +158,37 @@ async def test_the_street_is_told_that_it_has_no_line(world_sqlite):
     assert (await street.sends_photo(picture(), reply_to=ticket.id)).shows("街道这里不能直接回复")
     assert len(await world_sqlite.rows(Problem)) == before + 1
     assert "请尽快处理" not in "".join(world_sqlite.pushes("R106"))
+
+
+def test_the_name_of_an_estate_says_nothing_about_the_matter():
+    estate = Gazetteer([NamedPlace("柳溪苑4幢", "G1", 31.2, 120.15, "building")])
+    said = "柳溪苑4幢后面有人倒建筑垃圾，堆了半人高"
+    assert not understand(said).confident
+    assert understand(estate.without_estates(said)).best.code == "B03"
+    assert estate.without_estates("柳溪苑的柳树倒了") == "柳溪苑的柳树倒了"
+
+
+async def test_whichever_way_a_problem_comes_its_ticket_has_the_button_to_accept_it(world_sqlite):
+    world, leader = world_sqlite, world_sqlite.person("ST04")
+    await world.person("R103").says("青禾苑2幢楼道灯坏了")
+    await world.person("R103").presses("提交")
+    await leader.says("青禾苑3幢门口路灯不亮", many=True)
+    await leader.presses("提交")
+    await world.person("R104").says("匿名报：青禾苑8幢有人高空抛物")
+    await world.person("R104").presses("匿名提交")
+    await world.person("R105").says("青禾苑1幢着火了", many=True)
+    await world.person("ST02").says("代录：张叔 13800000009 青禾苑5幢电梯坏了", many=True)
+    tickets = [shown.message for shown in leader.messages if shown not in world.standing and "·待受理\n" in shown.message.text]
+    assert len({ticket.text[:24] for ticket in tickets}) == 5
+    assert all("受理" in [button.label for row in ticket.buttons for button in row] for ticket in tickets)
+
+
+async def test_a_ticket_that_reaches_no_leader_goes_to_whoever_else_can_accept_it(world_sqlite):
+    world = world_sqlite
+    async with world.app.database.transaction() as session:
+        leader = (await session.scalars(sa.select(Person).where(col(Person.code) == "ST04"))).one()
+        await session.execute(sa.delete(ChatAccount).where(col(ChatAccount.person_id) == leader.id))
+    await world.person("R103").says("青禾苑2幢楼道灯坏了")
+    await world.person("R103").presses("提交")
+    assert world.person("ST02").last.message.text.startswith("【P2较急】WT-")
+    assert "受理" in [button.label for row in world.person("ST02").last.message.buttons for button in row]
