@@ -22,7 +22,7 @@ router = Router("door")
 async def greet_at_door(scan: Scan, context: Context) -> Reply:
     place = building_doors.place_of(context.ground, scan.payload.removeprefix("door-"))
     if place is None:
-        return Say(menu_screens.welcome(context.ground.name, context.actor.member_state == "ACTIVE", context.actor.staff))
+        return Say(menu_screens.welcome(context.ground.name, context.actor.hats))
     if intake.waits_for_place(context):
         intake.put_place(context, place)
         return await ask_next(context)

@@ -3,7 +3,7 @@
 leader: [确认] / [不通过]        bot: the applicant is told; 不通过 asks why
 leader: 待确认报到               bot: what waits, a button each; 确认报到 姓名 / 不通过报到 姓名 原因
 clerk: 代报到 何晚晴 138… U05 …  bot: the form of the paper, which stands at once
-clerk: 取消注销 姓名, 健康豁免 姓名 原因, 取消豁免 姓名
+clerk: 代注销 姓名 原因, 代转出 姓名 原因, 取消注销 姓名, 健康豁免 姓名 原因, 取消豁免 姓名
 coordinator: 清单, 清单 团队类别 加 突击队, 清单 预设 双队伍三报到四服务
 """
 
@@ -83,6 +83,16 @@ async def enrol_for(message: Text, context: Context, text: str) -> Reply:
 @router.message(Phrase("bring_back"))
 async def bring_back(message: Text, context: Context, who: str) -> Reply:
     return Say(await members.bring_back(context, who))
+
+
+@router.message(Phrase("withdraw_for"))
+async def withdraw_for(message: Text, context: Context, who: str, reason: str) -> Reply:
+    return Say(await members.end_for(context, "withdraw", who, reason))
+
+
+@router.message(Phrase("transfer_for"))
+async def transfer_for(message: Text, context: Context, who: str, reason: str) -> Reply:
+    return Say(await members.end_for(context, "transfer", who, reason))
 
 
 @router.message(Phrase("exempt"))

@@ -67,6 +67,7 @@ async def cancel(message: Text, context: Context) -> Reply:
 
 @router.message(Phrase("leave_enrolment"), to=Enrolment.reason)
 async def leave(message: Text, context: Context, reason: str) -> Reply:
+    await members.refuse_other(context, reason)
     if not reason:
         return await ask_why(context)
     return Say(await members.withdraw(context, reason))

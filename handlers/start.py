@@ -11,6 +11,7 @@ from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
 from handlers.report_steps import AFTER_TEXT, Report, ask_next
 from services import Context, Refusal, identity, intake
 from texts import menu_screens
+from texts.answers import meaning
 from texts.screen import screen
 from texts.utterances import recognise
 
@@ -20,17 +21,17 @@ last = Router("last")
 
 @router.scan(lambda event, data: event.payload == "")
 async def welcome(scan: Scan, context: Context) -> Reply:
-    return Say(menu_screens.welcome(context.ground.name, *_rights(context)))
+    return Say(menu_screens.welcome(context.ground.name, context.actor.hats))
 
 
 @last.scan()
 async def welcome_anyway(scan: Scan, context: Context) -> Reply:
-    return Say(menu_screens.welcome(context.ground.name, *_rights(context)))
+    return Say(menu_screens.welcome(context.ground.name, context.actor.hats))
 
 
 @router.message(Phrase("help"))
 async def help_out(message: Text, context: Context) -> Reply:
-    return Say(menu_screens.help_sheet(*_rights(context)))
+    return Say(menu_screens.help_sheet(context.actor.hats))
 
 
 @router.message(Phrase("help"), where="group")
@@ -40,7 +41,17 @@ async def help_in_group(message: Text, context: Context) -> Reply:
 
 @router.press(Do.help)
 async def help_pressed(press: Press, context: Context) -> Reply:
-    return Say(menu_screens.help_sheet(*_rights(context)))
+    return Say(menu_screens.help_sheet(context.actor.hats))
+
+
+@router.message(Phrase("help_on"))
+async def help_on(message: Text, context: Context, group: str) -> Reply:
+    return Say(menu_screens.help_on(meaning("helped", group) or "", context.actor.hats))
+
+
+@router.press(Do.help_on)
+async def help_on_pressed(press: Press, context: Context, group: str) -> Reply:
+    return Say(menu_screens.help_on(group, context.actor.hats))
 
 
 @router.message(Phrase("cancel"))
@@ -142,8 +153,3 @@ async def point_to_private(message: Text, context: Context) -> Reply:
 @last.press()
 async def too_old(press: Press, context: Context) -> Reply:
     return Toast(screen("button.unknown"))
-
-
-def _rights(context: Context) -> tuple[bool, bool]:
-    """Whether the actor is a member who claims tasks, and whether staff."""
-    return context.actor.member_state == "ACTIVE", context.actor.staff

@@ -2,6 +2,7 @@
 
 liaison: 单位报到              bot: asks address, secretary, telephone, resources and needs; what is known is not asked
 liaison: [提交] on the card    bot: the coordinator confirms within two workdays
+clerk: 注销单位报到 名称 原因 / 转出单位 名称 原因 → the card → [确认]; 取消注销单位 名称
 liaison: 登记资源:会议室 / 登记需求:义诊; liaisons and staff: 资源清单 / 需求清单
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from bot.events import Do, Press, Text
 from bot.router import End, Phrase, Reply, Router, Say
 from handlers.enrolment_steps import ANSWER, UNIT_FORM, UnitEnrolment, ask_next_of_unit
-from services import Context, unit_form, units
+from services import Context, unit_enrolments, unit_form, units
 from texts import membership
 from texts.screen import screen
 
@@ -67,6 +68,27 @@ async def submit(press: Press, context: Context, draft: str) -> Reply:
 async def discard(press: Press, context: Context, draft: str) -> Reply:
     await unit_form.discard(context, draft)
     return End(screen("report.discarded"), clear=True)
+
+
+# -- at the desk: how it ends and comes back
+@router.message(Phrase("unit_withdraw"))
+async def ask_withdraw(message: Text, context: Context, who: str, reason: str) -> Reply:
+    return Say(await unit_enrolments.ask_end(context, "withdraw", who, reason))
+
+
+@router.message(Phrase("unit_transfer"))
+async def ask_transfer(message: Text, context: Context, who: str, reason: str) -> Reply:
+    return Say(await unit_enrolments.ask_end(context, "transfer", who, reason))
+
+
+@router.press(Do.unit_leave, where="private")
+async def end(press: Press, context: Context, draft: str) -> Reply:
+    return Say(await unit_enrolments.end(context, draft), edit=True)
+
+
+@router.message(Phrase("unit_return"))
+async def bring_back(message: Text, context: Context, who: str) -> Reply:
+    return Say(await unit_enrolments.bring_back(context, who))
 
 
 @router.message(Phrase("resources"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from models import Draft
 from services.context import Context, Refusal
 
-KINDS = ("role", "handover", "roster", "announcement")
+KINDS = ("role", "handover", "roster", "announcement", "unit_leave")
 
 
 def require_staff(context: Context) -> None:

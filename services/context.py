@@ -60,6 +60,13 @@ class Actor:
         """Whether the person works for the community."""
         return self.has("grid_leader", "coordinator", "community_clerk", "community_secretary", "admin")
 
+    @property
+    def hats(self) -> tuple[str, ...]:
+        """What the person is here, of member, unit (its liaison), tickets (who handles problems) and office: what the help is about."""
+        office = self.has("coordinator", "community_clerk", "community_secretary", "admin")
+        worn = {"member": self.member_state == "ACTIVE", "unit": self.has("unit_liaison"), "tickets": self.staff, "office": office}
+        return tuple(hat for hat, on in worn.items() if on)
+
 
 SCHEDULER = Actor(None, (Grant("scheduler"),))
 

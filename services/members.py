@@ -134,7 +134,10 @@ async def withdraw(context: Context, reason: str) -> Screen:
 
 async def _may_leave(context: Context) -> Enrollment:
     """The actor's ACTIVE enrolment, when nothing that others count on is open. Raises Refusal: it says what is to be settled."""
-    standing = await _standing(context)
+    return await _settled(context, await _standing(context))
+
+
+async def _settled(context: Context, standing: Enrollment) -> Enrollment:
     if standing.state != "ACTIVE":
         raise Refusal("enrolment.not_yet", state=Key(f"state.enrollment.{standing.state}"))
     claimed = sa.select(col(Task.short_no)).join(Claim, col(Claim.task_id) == col(Task.id))
@@ -181,6 +184,29 @@ async def bring_back(context: Context, name: str) -> Screen:
     shown = await enrolments.values(context, enrolment)
     await post.to_person(context, person.id, screen("enrolment.told_back", **shown))
     return screen("enrolment.back_done", await desk.offer_undo(context, log), **shown)
+
+
+async def end_for(context: Context, event: str, name: str, reason: str) -> Screen:
+    """The desk ends somebody's enrolment for a reason, which the person is told. `event`: withdraw or transfer. Raises Refusal."""
+    enrolments.require_desk(context)
+    enrolment, person = await _one(context, name, ("ACTIVE",), "people.nobody")
+    if not reason.strip():
+        raise Refusal("member.leave_why", name=person.display_name)
+    await _settled(context, enrolment)
+    log = await moves.move(context, enrolment, event, reason, reason=reason.strip(), ended_at=context.now)
+    told = "enrolment.told_withdrawn" if event == "withdraw" else "enrolment.told_away"
+    await _gone(context, enrolment, told)
+    shown = await enrolments.values(context, enrolment)
+    await post.to_person(context, person.id, screen(f"member.told_{event}", **shown, community=context.ground.name))
+    return screen(f"member.{event}_done", await desk.offer_undo(context, log), **shown)
+
+
+async def refuse_other(context: Context, said: str) -> None:
+    """Raises Refusal when the desk names somebody else in words that would end the actor's own enrolment."""
+    if context.actor.has(*enrolments.DESK) and (first := said.split()[0] if said.split() else ""):
+        named = [person for person in await people.named(context, first) if person.id != context.actor.id]
+        if named:
+            raise Refusal("member.end_how", name=first)
 
 
 async def exempt(context: Context, name: str, reason: str, *, on: bool = True) -> Screen:

@@ -188,10 +188,9 @@ class Gazetteer:
 
     def without_estates(self, text: str) -> str:
         """Return the text without the names of estates before a building's number: 柳溪苑4幢 speaks of no willow and no river."""
-        shown = plain(text)
-        for estate in sorted(self._buildings, key=len, reverse=True):
-            if estate:
-                shown = re.sub(rf"{re.escape(estate)}(?=\s*[\d一二三四五六七八九十a-z])", "", shown, flags=re.IGNORECASE)
+        shown, numerals = plain(text), _WORDS["numerals"]["digits"] + _WORDS["numerals"]["ten"]
+        for estate in sorted(filter(None, self._buildings), key=len, reverse=True):
+            shown = re.sub(rf"{re.escape(estate)}(?=\s*[\da-z{numerals}])", "", shown, flags=re.IGNORECASE)
         return shown
 
     # ---- reading the gazetteer ------------------------------------------------------------------------------------

@@ -57,6 +57,18 @@ async def refuse_second(context: Context, code: str | None, name: str) -> None:
         if same and row.state != "INVITED":
             day = membership_screens.full_date(row.applied_at)
             raise Refusal("unit.second", name=name, date=day, state=Key(f"state.enrollment.{row.state}"))
+    await _refuse_withdrawn(context, code)
+
+
+async def _refuse_withdrawn(context: Context, code: str | None) -> None:
+    """Raises Refusal: the unit's latest enrolment was withdrawn, which only the desk undoes (domain.md §5)."""
+    if code is None:
+        return
+    query = sa.select(Enrollment).where(col(Enrollment.person_id).is_(None), col(Enrollment.unit_code) == code)
+    latest = await context.session.scalar(query.order_by(col(Enrollment.applied_at).desc(), col(Enrollment.id).desc()).limit(1))
+    if latest is not None and latest.state == "WITHDRAWN":
+        day = membership_screens.full_date(latest.ended_at or latest.applied_at)
+        raise Refusal("unit.withdrawn_clerk" if context.actor.has(*enrolments.DESK) else "unit.withdrawn", date=day)
 
 
 async def check(context: Context) -> None:

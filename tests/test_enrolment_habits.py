@@ -96,3 +96,12 @@ async def test_no_member_is_made_without_consent(world_sqlite: World):
     assert (await member.says("不行")).shows("没有报到", "没有保存")
     assert await world_sqlite.rows(Draft) == []
     assert [row for row in await world_sqlite.rows(PartyMember) if row.home_org] == []
+
+
+async def test_the_desk_ends_an_enrolment_for_somebody_and_never_its_own_by_mistake(world_sqlite: World):
+    clerk, member = world_sqlite.person("ST02"), world_sqlite.person("M03")
+    assert (await clerk.says("注销报到 何晚晴 调离")).shows("请写“代注销 何晚晴 原因”")
+    assert (await world_sqlite.person("ST04").says("代注销 何晚晴 调离")).shows("只有社区协调员")
+    assert (await clerk.says("代注销 何晚晴 调离")).shows("已注销何晚晴的报到")
+    assert member.last.message.text.startswith("您的双报到已由社区注销。\n原因：调离")
+    assert (await member.says("双报到")).shows("已于2026年11月23日注销")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from texts.commands import command_menu
+from texts.menu_screens import GROUPS
 from texts.render import LANGUAGES, Capabilities, catalogue, holes, render, text
 from texts.screen import Button, Key, Screen
 from texts.utterances import intents, normalise, recognise
@@ -170,3 +171,27 @@ def test_spoken_forms_mean_their_own_intent():
 
 def test_input_is_normalised():
     assert normalise("@bot 接单 31") == "接单 31"
+
+
+_PLACEHOLDERS = {
+    "编号": "WT-20261123-0001", "姓名": "何晚晴", "队名": "急救队", "电话": "13800000000", "……": "内容", "单位 ": "U05 ",
+    "CODE": "WT-20261123-0001", "NAME": "何晚晴", "TEAM": "急救队", "PHONE": "13800000000", "UNIT": "U05", "…": "内容",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whatever_the_help_teaches_is_understood(language):
+    """Each sentence of the help is one of the grammar, with something in place of its placeholders."""
+    between, colon = ("、|；", "：") if language == "zh_CN" else (", |; ", ": ")
+    not_understood = []
+    for key in ("help.member", "help.unit", "help.office", *(f"help.on.{group}" for group in GROUPS)):
+        for line in catalogue(language)[key].split("\n"):
+            if not line.startswith("· "):
+                continue
+            for said in re.split(between, line.partition(colon)[2].replace("书记还有：", "").replace("the secretary also ", "")):
+                example = said
+                for placeholder, value in _PLACEHOLDERS.items():
+                    example = example.replace(placeholder, value)
+                if recognise(example) is None:
+                    not_understood.append((key, said))
+    assert not_understood == []

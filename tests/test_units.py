@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from models import Enrollment, Occurrence, PartnerUnit, Person, ResourceItem, RoleAssignment
+from models import Draft, Enrollment, Occurrence, PartnerUnit, Person, ResourceItem, RoleAssignment
 
 
 async def unreported(world, *codes):
@@ -131,3 +131,31 @@ async def test_declined_with_a_reason_and_reminded_once(world_sqlite):
     assert "地址不对" in world.pushes("L05")[-1]
     assert "due" not in {row.state for row in await world.rows(Occurrence, Occurrence.job == "enrolment_due") if row.due.day == 25}
     assert (await liaison.says("单位报到")).shows("单位地址")
+
+
+async def test_the_desk_withdraws_a_unit_and_brings_it_back(world_sqlite):
+    world, clerk, liaison = world_sqlite, world_sqlite.person("ST03"), world_sqlite.person("L06")
+    await liaison.says("登记资源：操场")
+    assert (await world.person("ST04").says("注销单位报到 U06 撤并")).shows("只有社区协调员")
+    assert (await clerk.says("注销单位报到 栖桐实验小学")).shows("请把原因一起写上")
+    assert (await clerk.says("注销单位报到 栖桐实验小学 撤并")).shows("栖桐实验小学党支部（U06）", "联络员：袁雨桐", "原因：撤并")
+    draft = (await world.rows(Draft, Draft.kind == "unit_leave"))[0].id
+    assert (await world.person("M01").presses_action(f"unit_leave:{draft}")).shows("只有社区协调员")
+    assert (await clerk.presses("确认")).shows("已注销")
+    assert liaison.last.message.text.startswith("栖桐实验小学党支部的单位报到已由社区注销")
+    assert (await liaison.says("资源清单")).shows("给单位联络员和工作人员看")
+    assert "操场" not in (await clerk.says("资源清单")).text
+    await liaison.says("单位报到")
+    assert (await liaison.says("U06")).shows("已于2026年11月23日注销", "党务专干")
+    assert (await clerk.says("取消注销单位 U06")).shows("已恢复：栖桐实验小学党支部（U06）", "联络员：袁雨桐")
+    assert (await liaison.says("资源清单")).shows("操场")
+    assert (await clerk.says("取消注销单位 U06")).shows("不用恢复")
+
+
+async def test_a_unit_that_was_transferred_does_not_come_back_by_a_word(world_sqlite):
+    clerk = world_sqlite.person("ST02")
+    await clerk.says("转出单位 U12，搬走了")
+    assert (await clerk.presses("确认")).shows("已转出")
+    assert (await clerk.says("取消注销单位 U12")).shows("没有已注销的报到")
+    (row,) = await world_sqlite.rows(Enrollment, Enrollment.unit_code == "U12")
+    assert (row.state, row.reason) == ("TRANSFERRED", "搬走了")

@@ -143,6 +143,7 @@ class Do:
     unit_change = Action("unit_change", "draft", "field")
     unit_submit = Action("unit_submit", "draft")
     unit_discard = Action("unit_discard", "draft")
+    unit_leave = Action("unit_leave", "draft")
     # setting a community up
     import_file = Action("import_file", "draft")
     drop_file = Action("drop_file", "draft")
@@ -201,6 +202,7 @@ class Do:
     my_problems = Action("my_problems")
     my_tasks = Action("my_tasks")
     help = Action("help")
+    help_on = Action("help_on", "group")
     human = Action("human")
     language = Action("language", "code")
     cancel = Action("cancel")

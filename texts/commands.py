@@ -5,7 +5,7 @@ from __future__ import annotations
 from texts.render import LANGUAGES, text
 from texts.utterances import commands
 
-PRIVATE = ("bao", "jindu", "diandan", "baodao", "tasks", "mytasks", "todo", "help")
+PRIVATE = ("bao", "jindu", "diandan", "zhiban", "gonggao", "baodao", "tasks", "mytasks", "shichang", "gangwei", "todo", "help")
 GROUP = ("claim", "unclaim", "tasks", "help")
 
 

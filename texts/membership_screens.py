@@ -224,6 +224,12 @@ def unit_confirm(draft: str, values: Mapping[str, Value]) -> Screen:
     return Screen("unit.confirm", dict(values), buttons)
 
 
+def unit_leaves(draft: str, event: str, values: Mapping[str, Value]) -> Screen:
+    """What is about to end, and with it: with 确认 and 取消. `event`: withdraw or transfer."""
+    buttons = (Button("enrolment.confirm", Do.unit_leave(draft)), Button("admin.button.cancel", Do.drop_card(draft)))
+    return Screen(f"unit.ask_{event}", dict(values), (buttons,))
+
+
 def items(side: str, entries: Iterable[str]) -> Value:
     """Resources (or needs) under each other behind their word; None for none."""
     listed = stack(Key("unit.item", {"text": text}) for text in entries)

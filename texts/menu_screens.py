@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from texts.actions import Do
-from texts.screen import Button, Key, Rows, Screen, rows
+from texts.screen import Button, Key, Rows, Screen, Value, rows
+
+# What somebody can be, each with a sheet of its own words: texts help.on.GROUP.
+GROUPS = ("member", "unit", "tickets", "office")
 
 
-def _menu(member: bool, staff: bool) -> Rows:
+def _menu(hats: Sequence[str]) -> Rows:
     buttons = [
         Button("menu.report", Do.report()), Button("menu.progress", Do.progress()), Button("menu.order", Do.order()),
     ]  # fmt: skip
-    if member or staff:
+    if {"member", "tickets"} & set(hats):
         buttons.append(Button("menu.my_tasks", Do.my_tasks()))
-    if staff:
+    if "tickets" in hats:
         buttons.append(Button("menu.digest", Do.digest()))
-    if not (member or staff):
+    if not hats:
         buttons.append(Button("menu.enrol", Do.enrol()))
     return rows([*buttons, Button("menu.help", Do.help()), Button("menu.human", Do.human())])
 
 
-def welcome(community: str, member: bool, staff: bool) -> Screen:
+def welcome(community: str, hats: Sequence[str]) -> Screen:
     """The first screen: who I am, and that one sentence is enough."""
-    return Screen("welcome", {"community": community}, _menu(member, staff))
+    return Screen("welcome", {"community": community}, _menu(hats))
 
 
-def help_sheet(member: bool, staff: bool) -> Screen:
-    """What can be said, by role."""
-    values = {
-        "member": Key("help.member") if member or staff else None,
-        "staff": Key("help.staff") if staff else None,
-    }  # fmt: skip
-    return Screen("help", values, _menu(member, staff))
+def help_sheet(hats: Sequence[str]) -> Screen:
+    """What everybody can say, and for each of the actor's `hats` (of GROUPS) a line and a button to more."""
+    values: dict[str, Value] = {group: Key(f"help.{group}") if group in hats else None for group in GROUPS}
+    more = rows(Button(f"help.more.{group}", Do.help_on(group)) for group in GROUPS if group in hats)
+    return Screen("help", values | {"enrol": None if "member" in hats else Key("help.enrol")}, (*more, *_menu(hats)))
+
+
+def help_on(group: str, hats: Sequence[str]) -> Screen:
+    """Everything that can be said in one of the actor's hats; for any other group the general sheet."""
+    if group not in hats:
+        return help_sheet(hats)
+    return Screen(f"help.on.{group}", {}, rows([Button("menu.help", Do.help()), Button("menu.human", Do.human())]))
 
 
 def help_in_group() -> Screen:
