@@ -26,13 +26,14 @@ from models import (
     RoleAssignment,
     ServiceRecord,
 )
-from services import cells, crs
+from services import audit, cells, crs
 from services.context import Context
 from services.spreadsheets import MOST_ROWS
 from services.workdays import ZONE
 from texts.workbook import Column, Sheet, choices, guide, mark, sheets
 
 Values = Mapping[str, Any]
+THING = "community:"  # what a look at the exported people was through
 _TEXT = 49  # the number of the format in which a spreadsheet leaves what is typed as it is
 AS_WRITTEN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 
@@ -146,6 +147,7 @@ async def _staff(context: Context, people: Mapping[str, Person]) -> list[dict[st
             "code": person.code, "name": person.display_name, "phone": person.phone, "role": role.role, "grid": role.grid_code,
             "unit": role.unit_code, "since": _day(role.valid_from), "until": _last_day(role.valid_to),
         })  # fmt: skip
+        audit.looked(context, person.id, "export", THING)
     return rows
 
 
@@ -168,6 +170,7 @@ async def _members(context: Context, people: Mapping[str, Person]) -> list[dict[
             "enrolled": _day(enrolled.confirmed_at) if enrolled.state == "ACTIVE" else None, "exempt": member.health_exempt,
             "emergency": member.emergency_opt_in, "backbone": member.backbone,
         })  # fmt: skip
+        audit.looked(context, person.id, "export", THING)
     return rows
 
 

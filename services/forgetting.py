@@ -1,4 +1,8 @@
-"""Emptying a person's data: what is theirs or in their words goes; numbers and history stay, with nobody behind them (domain.md §10)."""
+"""Emptying a person's data: what is theirs or in their words goes; numbers and history stay, with nobody behind them (domain.md §10).
+
+Every table that refers to a person is named here (a test compares). As they are stay AuditLog (who looked), DeletionRequest (that it was
+asked for and done), Meeting (who chaired), Post (who made it) and ServiceRecord (numbers): with an id whose person has no name any more.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
 from models import (
+    ActionItem,
     AgendaItem,
+    Announcement,
     AnonymousToken,
     Attendance,
     Chat,
@@ -19,9 +25,11 @@ from models import (
     CheckIn,
     Claim,
     Commitment,
+    CommitmentVote,
     ConsentRecord,
     Conversation,
     Draft,
+    DutyShift,
     Enrollment,
     Evaluation,
     ExportFile,
@@ -29,7 +37,9 @@ from models import (
     Invitation,
     LocalMessage,
     Media,
+    Minutes,
     Order,
+    OrgUnit,
     OutboxMessage,
     PartnerUnit,
     PartyMember,
@@ -49,6 +59,7 @@ from models import (
 from services import media, moves, promises, web_history
 from services.context import Context
 from services.masking import STARS, mask
+from services.workdays import local
 
 LAST_ANSWER = timedelta(minutes=5)
 
@@ -86,12 +97,7 @@ async def forget(context: Context, person: Person, problems: list[str]) -> dict[
     outcome["messages"] = await _set(context, ProblemMessage, spoken, body="")
     await _set(context, Evaluation, col(Evaluation.rater_id) == me, text="")
     await _drop(context, ProblemSupporter, col(ProblemSupporter.person_id) == me)
-    await _drop(context, AgendaItem, sa.and_(col(AgendaItem.proposer_id) == me, col(AgendaItem.source) == "booking"))
-    await _set(context, AgendaItem, col(AgendaItem.proposer_id) == me, proposer_id=None)
-    await _set(context, Attendance, col(Attendance.person_id) == me, leave_reason=None)
-    promised = list(await context.session.scalars(sa.select(Commitment).where(col(Commitment.owner) == me)))
-    await _promises(context, promised)
-    touched = [*sources, *claims, *(one.id for one in promised), *await _membership(context, me)]
+    touched = [*sources, *claims, *await _membership(context, me), *await _governance(context, me, name)]
     await _set(context, StateLog, sa.or_(col(StateLog.actor_id) == me, col(StateLog.object_id).in_(touched)), note="", before=None)
     await _files(context, me, problems)
     await _elsewhere(context, name, phone, me)
@@ -151,6 +157,35 @@ async def _membership(context: Context, me: str) -> list[str]:
     enrolled = await context.session.scalars(sa.select(col(Enrollment.id)).where(mine))
     posts = await context.session.scalars(sa.select(col(PostClaim.id)).where(col(PostClaim.person_id) == me))
     return [*enrolled, *posts]
+
+
+async def _governance(context: Context, me: str, name: str) -> list[str]:
+    """Of meetings and promises the numbers stay: who came and how a promise was kept, without names, reasons and the person's own words.
+
+    The ids of their actions and commitments, for their history.
+    """
+    invited = col(Attendance.person_id) == me
+    await _set(context, Attendance, sa.or_(invited, col(Attendance.signed_by) == me), leave_reason=None, signed_by=None)
+    await _drop(context, AgendaItem, sa.and_(col(AgendaItem.proposer_id) == me, col(AgendaItem.source) == "booking"))
+    for topic in await context.session.scalars(sa.select(AgendaItem).where(col(AgendaItem.proposer_id) == me)):
+        topic.text, topic.proposer_id = mask(topic.text, [name]), None
+    actions = list(await context.session.scalars(sa.select(ActionItem).where(col(ActionItem.owner_id) == me)))
+    for action in actions:
+        action.text, action.result, action.owner_id = mask(action.text, [name]), mask(action.result, [name]), None
+    for minutes in await context.session.scalars(sa.select(Minutes)):
+        minutes.text = mask(minutes.text, [name]) if name and name in minutes.text else minutes.text
+    theirs = sa.or_(sa.and_(col(Commitment.owner_kind) == "member", col(Commitment.owner) == me), col(Commitment.writer_id) == me)
+    promises = list(await context.session.scalars(sa.select(Commitment).where(theirs)))
+    for promise in promises:
+        promise.writer_id = None if promise.writer_id == me else promise.writer_id
+    await _promises(context, [promise for promise in promises if promise.owner_kind == "member"])
+    await _set(context, CommitmentVote, col(CommitmentVote.rater_id) == me, text="")
+    await _set(context, OrgUnit, col(OrgUnit.secretary_id) == me, secretary_id=None)
+    await _drop(context, DutyShift, sa.and_(col(DutyShift.person_id) == me, col(DutyShift.day) >= local(context.now).date()))
+    for notice in await context.session.scalars(sa.select(Announcement).where(col(Announcement.author_id) == me)):
+        notice.text = mask(notice.text, [name])
+    await context.session.flush()
+    return [*(one.id for one in actions), *(one.id for one in promises)]
 
 
 async def _files(context: Context, me: str, problems: list[str]) -> None:

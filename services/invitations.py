@@ -28,7 +28,7 @@ from models import (
     RoleAssignment,
     keyring,
 )
-from services import deep_links, post
+from services import audit, deep_links, post
 from services.cells import phone_number
 from services.context import Context, Refusal
 from services.drafts import keep, kept
@@ -124,6 +124,7 @@ async def invite_all(context: Context, whom: str) -> list[Invited]:
         if await _may_invite(context, person):
             token = await invite(context.session, person, context.now, context.actor.id)
             made.append(Invited(person, await _grid_of(context, person), addresses(token)))
+            audit.looked(context, person.id, "name", "invitation:")
     if not made:
         raise Refusal("invite.all_bound")
     return made

@@ -167,6 +167,7 @@ async def _gone(context: Context, enrolment: Enrollment, told: str) -> None:
     shown = await enrolments.values(context, enrolment)
     for person in await enrolments.confirmers(context, enrolment):
         if person.id != context.actor.id:
+            audit.looked(context, enrolment.person_id, "member", f"enrollment:{enrolment.id}", viewer=person.id)
             await post.to_person(context, person.id, screen(told, **shown))
 
 

@@ -1,4 +1,9 @@
-"""The copy of everything that is kept about a person, for the person alone (domain.md §9 no. 19)."""
+"""The copy of everything that is kept about a person, for the person alone (domain.md §9 no. 19).
+
+Every table that refers to a person is named here (a test compares). Not in the copy are Invitation (the hash of a link), Minutes (who
+confirmed them), DeletionRequest (the person made it), and StateLog, which says of each thing here when it changed. AuditLog is the section
+of looks.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,10 @@ from models import (
     Enrollment,
     Evaluation,
     ExportFile,
+    Meeting,
     Order,
+    OrgUnit,
+    PartnerUnit,
     PartyMember,
     Person,
     Post,
@@ -50,6 +58,7 @@ from texts.screen import Key, Value
 
 MOST_LOOKS = 1000
 WIDTHS = (16, 20, 100)
+_PROMISED = ("what", "for_whom", "measure", "progress", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +113,10 @@ _TABLE: tuple[tuple[type[SQLModel], str, str, Any, str], ...] = (
     (DutyShift,        "duty",         "",             DutyShift.person_id,        "day"),
     (Announcement,     "announcement", "published_at", Announcement.author_id,     "text"),
     (AgendaItem,       "topic",        "at",           AgendaItem.proposer_id,     "text"),
-    (Attendance,       "meeting",      "replied_at",   Attendance.person_id,       "reason=leave_reason arrived=attended_at"),
-    (ActionItem,       "action",       "",             ActionItem.owner_id,        "code text due result"),
-    (Commitment,       "commitment",   "submitted_at", Commitment.owner,           "code year state items"),
-    (CommitmentVote,   "vote",         "at",           CommitmentVote.rater_id,    "grade"),
+    (ActionItem,       "action",       "due",          ActionItem.owner_id,        "code state text result"),
+    (CommitmentVote,   "vote",         "at",           CommitmentVote.rater_id,    "grade text"),
+    (PartnerUnit,      "liaison",      "",             PartnerUnit.liaison_id,     "name"),
+    (OrgUnit,          "secretary",    "",             OrgUnit.secretary_id,       "name"),
 )
 # fmt: on
 _MADE: dict[str, Callable[[Any], Value]] = {
@@ -150,9 +159,36 @@ async def everything(context: Context, person: Person) -> list[Line]:
         sa.select(TeamMember, Team).join(Team, col(Team.id) == col(TeamMember.team_id)).where(col(TeamMember.person_id) == me)
     )
     lines += [Line("team", member.joined_at, Key("data.team", {"name": team.name})) for member, team in teams]
+    lines += await _meetings(context, me)
+    lines += await _promises(context, me)
     looks, _ = await audit.of_person(context, me, MOST_LOOKS)
     lines += [Line("look", row.at, Key("data.look", line)) for row, line in zip(looks, await audit.lines(context, looks), strict=True)]
     return lines
+
+
+async def _meetings(context: Context, me: str) -> list[Line]:
+    """The meetings that the person was invited to, with the answer, the reason of a leave and whether they came."""
+    query = sa.select(Attendance, Meeting).join(Meeting, col(Meeting.id) == col(Attendance.meeting_id))
+    return [
+        Line("meeting", meeting.planned_at, Key("data.meeting", {
+            "code": meeting.code or meeting.quarter, "title": meeting.title, "reply": Key(f"data.reply.{one.reply or 'none'}"),
+            "reason": one.leave_reason, "attended": one.attended_at,
+        }))
+        for one, meeting in (await context.session.execute(query.where(col(Attendance.person_id) == me))).all()
+    ]  # fmt: skip
+
+
+async def _promises(context: Context, me: str) -> list[Line]:
+    """The person's own commitments, promise by promise."""
+    own = sa.or_(sa.and_(col(Commitment.owner_kind) == "member", col(Commitment.owner) == me), col(Commitment.writer_id) == me)
+    return [
+        Line("commitment", one.published_at or one.submitted_at, Key("data.commitment", {
+            "code": one.code, "year": str(one.year), "state": _MADE["state"](one), "report": one.self_report,
+            "items": tuple(" ".join(filter(None, (str(item.get(word) or "") for word in _PROMISED))) for item in one.items),
+            "reason": one.objective_reason,
+        }))
+        for one in await context.session.scalars(sa.select(Commitment).where(own))
+    ]  # fmt: skip
 
 
 def _in_time(lines: list[Line]) -> list[Line]:

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from models import Enrollment, Person, Post, PostClaim
 from models.lifecycle import POST_CLAIM
-from services import lists, post
+from services import audit, lists, post
 from services.alarms import drop_alarms, set_alarm
 from services.codes import next_number
 from services.context import Context, Refusal
@@ -165,6 +165,7 @@ async def claim(context: Context, number: str) -> Applied:
     shown = await _refresh(context, made)
     name = context.actor.person.display_name if context.actor.person else ""
     for person in await _confirmers(context, made):
+        audit.looked(context, context.actor.id, "member", f"post_claim:{applied.id}", viewer=person.id)
         await post.to_person(context, person.id, post_to_confirm(shown, applied.id, name))
     sheet, told = post_receipt(shown, applied.id), context.private
     if not told:

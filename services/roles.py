@@ -328,6 +328,7 @@ async def of(context: Context, name: str) -> Screen:
     if not context.actor.staff:
         raise Refusal("refused.permission")
     person = await people.one_named(context, name)
+    audit.looked(context, person.id, "member", f"person:{person.id}")
     rows = await context.session.scalars(
         sa.select(RoleAssignment).where(col(RoleAssignment.person_id) == person.id).order_by(col(RoleAssignment.id))
     )

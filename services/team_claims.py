@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models import Task, Team
-from services import claims, people, post, tasks, team_rolls
+from services import audit, claims, people, post, tasks, team_rolls
 from services.context import Context, Refusal
 from services.hours import pattern
 from services.post_lines import words
@@ -59,6 +59,7 @@ async def ask(context: Context, number: str, team_id: str) -> Screen:
     fit, unfit = [], []
     for member in await team_rolls.of_team(context, team):
         reason = await _reason(context, task, member)
+        audit.looked(context, member.person.id, "member", f"task:{task.id}")
         fit += [member.person.display_name] if reason is None else []
         unfit += [_line(member.person.display_name, reason)] if reason else []
     places = max(0, task.capacity - len(await tasks.claims_of(context, task, *HELD)))

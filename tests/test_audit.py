@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from models import AuditLog, Order, OutboxMessage, Person, Problem
+import sqlalchemy as sa
+from sqlmodel import col
+
+from models import AuditLog, ChatAccount, Order, OutboxMessage, Person, Problem
 
 
 async def _id(world, code):
@@ -106,3 +109,22 @@ async def test_a_living_ticket_ends_for_whoever_lost_the_role(world_sqlite):
     assert not any("王桂英" in text for text in world.pushes("ST04"))
     assert any("不再更新" in text for text in world.pushes("ST04"))
     assert len(await world.rows(AuditLog, AuditLog.action == "contact.seen")) == looks
+
+
+async def test_an_export_a_list_of_links_and_an_application_are_looks(world_sqlite):
+    world = world_sqlite
+    await world.person("ST03").says("导出 社区资料")
+    assert ("ST03", "export.seen") in await _looks(world, "M03")
+    assert ("ST03", "export.seen") in await _looks(world, "ST05")
+    assert await _looks(world, "R101") == set()  # residents are in no sheet
+    await world.person("ST02").says("角色 何晚晴")
+    assert ("ST02", "member.seen") in await _looks(world, "M03")
+    await world.person("M05").says("认岗 2")
+    assert ("ST09", "member.seen") in await _looks(world, "M05")
+    await world.person("M04").says("注销报到：身体不好")
+    assert ("ST05", "member.seen") in await _looks(world, "M04")
+    unbound = await _id(world, "M07")
+    async with world.app.database.transaction() as session:
+        await session.execute(sa.delete(ChatAccount).where(col(ChatAccount.person_id) == unbound))
+    await world.person("ST03").says("邀请 全部党员")
+    assert ("ST03", "name.seen") in await _looks(world, "M07")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 from python_calamine import CalamineWorkbook
@@ -289,3 +291,51 @@ async def test_the_copy_is_destroyed_after_seven_days(world_sqlite):
 
 def test_the_tables_that_are_searched_are_all_of_them():
     assert {table.__tablename__ for table in TABLES} >= set(SQLModel.metadata.tables) - {"alembic_version"}
+
+
+def _refer_to_a_person():
+    """Every table with a column that names a person."""
+    soft = {"AuditLog", "StateLog"}  # an id without a foreign key
+    return sorted(
+        table.__name__ for table in TABLES
+        if table.__name__ in soft or any(key.target_fullname == "person.id" for column in table.__table__.columns for key in column.foreign_keys)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("module", ["forgetting", "personal_data"])
+def test_every_table_that_refers_to_a_person_is_thought_of(module):
+    source = (Path(__file__).parent.parent / "services" / f"{module}.py").read_text("utf-8")
+    assert [name for name in _refer_to_a_person() if not re.search(rf"\b{name}\b", source)] == []
+
+
+async def test_meetings_and_promises_are_in_the_copy_and_go_with_the_person(world_sqlite):
+    world = world_sqlite
+    me = await _person(world, "R101")
+    async with world.app.database.transaction() as session:
+        now, here = world.clock.now(), me.community_id
+        meeting = models.Meeting(community_id=here, code="HY-1", title="楼道议事", planned_at=now, created_at=now)
+        session.add(meeting)
+        await session.flush()
+        promise = models.Commitment(
+            community_id=here, code="CN-1", owner=me.id, writer_id=me.id, year=2026, self_report=f"{NAME}述诺", objective_reason="住院",
+            items=[{"what": "每月走访", "for_whom": NAME, "measure": "12次", "due": "2026-12-31", "progress": "", "result": "kept"}],
+        )  # fmt: skip
+        session.add_all([
+            models.Attendance(meeting_id=meeting.id, person_id=me.id, reply="leave", leave_reason="住院"), promise,
+            models.AgendaItem(meeting_id=meeting.id, number=1, text=f"{NAME}提议装灯", proposer_id=me.id, at=now),
+            models.ActionItem(meeting_id=meeting.id, code="HY-1-1", number=1, text=f"{NAME}联系电工", owner_id=me.id, due=now, result="已联系"),
+            models.Minutes(meeting_id=meeting.id, text=f"{NAME}发言", drafted_at=now),
+        ])  # fmt: skip
+        await session.flush()
+        session.add(models.CommitmentVote(commitment_id=promise.id, rater_id=me.id, rater_kind="mass", grade=3, text=f"{NAME}的话", at=now))
+    [file] = (await world.person("R101").says("我的数据")).shown[-1].media
+    copy = str(CalamineWorkbook.from_filelike(io.BytesIO(file.data)).get_sheet_by_index(0).to_python())
+    for word in ("楼道议事", "请假", "住院", "提议装灯", "联系电工", "每月走访", "述诺", "的话"):
+        assert word in copy, word
+    await world.person("R101").says("删除我的数据")
+    await world.person("R101").presses("确认删除")
+    dump = await _dump(world)
+    tables = ("Attendance", "AgendaItem", "ActionItem", "Minutes", "Commitment", "CommitmentVote")
+    assert _where({name: dump[name] for name in tables}, NAME, "住院", "每月走访") == set()
+    [kept] = await world.rows(models.Commitment, models.Commitment.code == "CN-1")
+    assert kept.items[0]["result"] == "kept"
