@@ -94,7 +94,10 @@ async def my_data(context: Context) -> Screen:
 async def explain_deletion(context: Context) -> Screen:
     """What deleting means for the actor now, and what must be done before it can be."""
     found = await standing(context, _person(context).id)
-    return screens.obstacles("privacy.delete" if found.free else "privacy.delete_blocked", found.values(), "delete", may=True)
+    if not found.free:
+        return screens.obstacles("privacy.delete_blocked", found.values(), "delete", may=True)
+    member = Key("privacy.member_ends") if context.actor.member_state == "ACTIVE" else None
+    return screens.obstacles("privacy.delete", found.values() | {"member": member}, "delete", may=True)
 
 
 async def delete(context: Context) -> Screen:

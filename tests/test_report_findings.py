@@ -192,3 +192,8 @@ async def test_a_ticket_that_reaches_no_leader_goes_to_whoever_else_can_accept_i
     await world.person("R103").presses("提交")
     assert world.person("ST02").last.message.text.startswith("【P2较急】WT-")
     assert "受理" in [button.label for row in world.person("ST02").last.message.buttons for button in row]
+
+
+async def test_the_word_for_everything_else_stands_once(world_sqlite):
+    asked = await world_sqlite.person("ST02").says("让何晚晴当网格长")
+    assert asked.buttons.count("其他") == 1

@@ -9,6 +9,7 @@ from texts.actions import Do
 from texts.screen import Button, Key, Screen, rows, screen
 
 COMMON = ("B01", "B02", "E01", "A04", "A02", "D01", "F01", "C01")
+OTHER = "J09"  # where nothing else fits: the button of that name stands for it
 GROUPS = ("A", "B", "C", "D", "E", "F", "G", "H", "I", "J")
 
 
@@ -55,8 +56,9 @@ def place_kept(data: Mapping[str, Any], grid: str, community: str) -> Screen:
 
 
 def choose_category(draft_id: str, codes: Sequence[str], key: str = "report.choose_category") -> Screen:
-    """Choose a category: the likeliest ones (or the common ones), and 其他 for all the others."""
-    shown = [Button(f"category.{code}", Do.pick_category(draft_id, code)) for code in codes or COMMON]
+    """Choose a category: the likeliest ones (or the common ones), and 其他 for all the others, which stands there once."""
+    likely = [code for code in codes if code != OTHER] or COMMON
+    shown = [Button(f"category.{code}", Do.pick_category(draft_id, code)) for code in likely]
     return Screen(key, {}, rows([*shown, Button("report.other_category", Do.more_categories(draft_id, "-"))]))
 
 
