@@ -190,7 +190,7 @@ async def bring_back(context: Context, name: str) -> Screen:
 async def end_for(context: Context, event: str, name: str, reason: str) -> Screen:
     """The desk ends somebody's enrolment for a reason, which the person is told. `event`: withdraw or transfer. Raises Refusal."""
     enrolments.require_desk(context)
-    enrolment, person = await _one(context, name, ("ACTIVE",), "people.nobody")
+    enrolment, person = await _one(context, name, ("ACTIVE",), "member.not_active")
     if not reason.strip():
         raise Refusal("member.leave_why", name=person.display_name)
     await _settled(context, enrolment)
