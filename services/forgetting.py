@@ -111,7 +111,8 @@ async def forget(context: Context, person: Person, problems: list[str]) -> dict[
     person.display_name, person.phone, person.phone_hash, person.building, person.code = "", None, None, None, None
     person.home_grid, person.consent_version, person.consent_at, person.deleted_at = None, 0, None, context.now
     await context.session.flush()
-    for year in sorted({one.year for one in promised}):
+    promised = sa.select(col(Commitment.year)).where(col(Commitment.owner_kind) == "member", col(Commitment.owner) == me).distinct()
+    for year in sorted(await context.session.scalars(promised)):
         await promises.refresh_lists(context, year)
     return outcome
 
@@ -175,17 +176,17 @@ async def _governance(context: Context, me: str, name: str) -> list[str]:
     for minutes in await context.session.scalars(sa.select(Minutes)):
         minutes.text = mask(minutes.text, [name]) if name and name in minutes.text else minutes.text
     theirs = sa.or_(sa.and_(col(Commitment.owner_kind) == "member", col(Commitment.owner) == me), col(Commitment.writer_id) == me)
-    promises = list(await context.session.scalars(sa.select(Commitment).where(theirs)))
-    for promise in promises:
+    written = list(await context.session.scalars(sa.select(Commitment).where(theirs)))
+    for promise in written:
         promise.writer_id = None if promise.writer_id == me else promise.writer_id
-    await _promises(context, [promise for promise in promises if promise.owner_kind == "member"])
+    await _promises(context, [promise for promise in written if promise.owner_kind == "member"])
     await _set(context, CommitmentVote, col(CommitmentVote.rater_id) == me, text="")
     await _set(context, OrgUnit, col(OrgUnit.secretary_id) == me, secretary_id=None)
     await _drop(context, DutyShift, sa.and_(col(DutyShift.person_id) == me, col(DutyShift.day) >= local(context.now).date()))
     for notice in await context.session.scalars(sa.select(Announcement).where(col(Announcement.author_id) == me)):
         notice.text = mask(notice.text, [name])
     await context.session.flush()
-    return [*(one.id for one in actions), *(one.id for one in promises)]
+    return [*(one.id for one in actions), *(one.id for one in written)]
 
 
 async def _files(context: Context, me: str, problems: list[str]) -> None:

@@ -409,7 +409,9 @@ async def test_only_what_is_still_to_come_has_an_alarm(database):
             assert max(row.due for row in rows if row.subject == task.id) >= task.end_at
     async with loaded(database, datetime.fromisoformat("2027-01-04T09:00:00+08:00")) as session:
         rows = await every(session, Occurrence)
-        assert {row.job for row in rows if not row.job.startswith("commitment_")} == {"end_post_term", "escalate_overdue"}, "the terms of the posts go on until autumn"
+        assert {row.job for row in rows if not row.job.startswith("commitment_")} == {"end_post_term", "escalate_overdue"}, (
+            "the terms of the posts go on until autumn"
+        )
         late = [one for one in await every(session, Problem) if one.state in IN_WORK and one.level != "street" and one.sla != "P5"]
         assert {row.subject for row in rows if row.job == "escalate_overdue"} == {one.id for one in late}
 

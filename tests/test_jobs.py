@@ -25,7 +25,9 @@ def test_every_alarm_that_a_service_sets_is_a_job():
                 job = node.args[1]
                 if isinstance(job, ast.Constant):
                     found.add(job.value)
-                elif (name := job.attr if isinstance(job, ast.Attribute) else job.id) in NAMED:  # other names stand for several jobs, named elsewhere
+                elif (
+                    name := job.attr if isinstance(job, ast.Attribute) else job.id
+                ) in NAMED:  # other names stand for several jobs, named elsewhere
                     found.add(NAMED[name])
     assert found
     found |= {*recounting.COUNTED, due_alarms.NAG, due_alarms.ESCALATE, due_alarms.ACKNOWLEDGE}
