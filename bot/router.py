@@ -215,8 +215,8 @@ class Router:
         return self.on(Sticker, *filters, **options)
 
     def press(self, *filters: Filter, **options: Any) -> Callable[[Handler], Handler]:
-        """A button; by default wherever it stands."""
-        return self.on(Press, *filters, **({"where": "any"} | options))
+        """A button; by default only in a private chat: what may be pressed in a group says so, for its data can be sent from anywhere."""
+        return self.on(Press, *filters, **options)
 
     def scan(self, *filters: Filter, **options: Any) -> Callable[[Handler], Handler]:
         """A deep link."""

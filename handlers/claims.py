@@ -67,7 +67,7 @@ async def take_in_group(message: Text, context: Context, task: str) -> Reply:
     return await _quietly(context, task, claims.claim(context, task))
 
 
-@router.press(Do.claim)
+@router.press(Do.claim, where="any")
 async def take_pressed(press: Press, context: Context, task: str) -> Reply:
     claimed = await claims.claim(context, task)
     if context.private:

@@ -57,13 +57,13 @@ async def explain_dispatch(message: Text, context: Context) -> Reply:
     return Say(screen("dispatch.help"))
 
 
-@router.press(Do.dispatch, to=Dispatch.line)
+@router.press(Do.dispatch, to=Dispatch.line, where="any")
 async def ask_line_for_problem(press: Press, context: Context, problem: str) -> Reply:
     code = await dispatching.code_of_problem(context, problem)
     return await dispatch_or_ask(context, code, "", {}) if context.private else to_private(f"dispatch-{code}")
 
 
-@router.press(Do.dispatch_order, to=Dispatch.line)
+@router.press(Do.dispatch_order, to=Dispatch.line, where="any")
 async def ask_line_for_order(press: Press, context: Context, order: str) -> Reply:
     code = await dispatching.code_of_order(context, order)
     return await dispatch_or_ask(context, code, "", {}) if context.private else to_private(f"dispatch-{code}")

@@ -80,6 +80,7 @@ async def give_receipt(press: Press, context: Context, draft: str) -> Reply:
 
 @router.press(Do.discard_order, where="private")
 async def forget(press: Press, context: Context, draft: str) -> Reply:
+    await orders.discard(context, draft)
     return End(screen("order.discarded"), clear=True)
 
 
@@ -111,7 +112,7 @@ async def refuse(message: Text, context: Context, order: str, reason: str) -> Re
     return Say(screen("order.reject_done", code=refused.code))
 
 
-@router.press(Do.reject_order, to=Order.refuse)
+@router.press(Do.reject_order, to=Order.refuse, where="any")
 async def ask_why(press: Press, context: Context, order: str) -> Reply:
     found = await orders.to_reject(context, order)
     if not context.private:

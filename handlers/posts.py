@@ -86,7 +86,7 @@ async def apply(message: Text, context: Context, post: str) -> Reply:
     return Say((await posts.claim(context, post)).sheet)
 
 
-@router.press(Do.claim_post)
+@router.press(Do.claim_post, where="any")
 async def apply_pressed(press: Press, context: Context, post: str) -> Reply:
     applied = await posts.claim(context, post)
     if context.private:

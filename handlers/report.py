@@ -142,18 +142,21 @@ async def take_location(location: Location, context: Context) -> Reply:
 
 @router.press(Do.submit)
 async def submit(press: Press, context: Context, draft: str) -> Reply:
-    problem, fresh = await intake.submit(context, draft)
+    return await _submit(press, context, draft)
+
+
+@router.press(Do.anonymous)
+async def submit_anonymously(press: Press, context: Context, draft: str) -> Reply:
+    return await _submit(press, context, draft, anonymous=True)
+
+
+async def _submit(press: Press, context: Context, draft: str, *, anonymous: bool = False) -> Reply:
+    problem, fresh = await intake.submit(context, draft, anonymous=anonymous)
     if fresh:
         return await submitted(context, problem)
     already = screen("report.already", code=problem.code)
     # A typed 提交 is answered by a message, which can be replied to.
     return Toast(already, clear=True) if press.press_id else Say(already, subject=tickets.subject(problem))
-
-
-@router.press(Do.anonymous)
-async def submit_anonymously(press: Press, context: Context, draft: str) -> Reply:
-    problem, _ = await intake.submit(context, draft, anonymous=True)
-    return await submitted(context, problem)
 
 
 @router.press(Do.discard)

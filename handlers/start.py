@@ -6,7 +6,7 @@ anyone: (a sentence)      bot: a report when it sounds like a problem, else thre
 
 from __future__ import annotations
 
-from bot.events import Do, Joined, Left, Press, Scan, Sticker, Text
+from bot.events import ACTIONS, Do, Joined, Left, Press, Scan, Sticker, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
 from handlers.report_steps import AFTER_TEXT, Report, ask_next
 from services import Context, Refusal, identity, intake
@@ -150,6 +150,12 @@ async def point_to_private(message: Text, context: Context) -> Reply:
     return Say(menu_screens.to_private())
 
 
-@last.press()
+@last.press(lambda event, data: event.action.partition(":")[0] in ACTIONS, where="group")
+async def point_press_to_private(press: Press, context: Context) -> Reply:
+    """A button of a private screen, sent from a group: its answer belongs to one person alone (domain.md §0.6, §10)."""
+    return Toast(menu_screens.to_private())
+
+
+@last.press(where="any")
 async def too_old(press: Press, context: Context) -> Reply:
     return Toast(screen("button.unknown"))

@@ -18,6 +18,7 @@ from texts.screen import Button, Screen, screen
 from texts.work_screens import entry
 
 router = Router("teams")
+MOST_DIGITS = 3  # as in the sentence (texts/utterances.toml, people)
 
 
 # -- the teams
@@ -117,7 +118,7 @@ async def ask_how_many(press: Press, context: Context, task: str, team: str) -> 
 
 @router.press(Do.team_claim, where="private")
 async def claim_for_so_many(press: Press, context: Context, task: str, team: str, people: str) -> Reply:
-    if not people.isdecimal():
+    if not (people.isascii() and people.isdecimal() and len(people) <= MOST_DIGITS):
         return Toast(screen("button.unknown"))
     return Say(await team_claims.claim(context, task, team, int(people)), clear=True)
 

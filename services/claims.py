@@ -17,7 +17,7 @@ from services.tasks import HELD, TAKEN, card_of, program
 from services.workdays import after_quiet
 from texts.actions import Do
 from texts.screen import Button, Key, Screen, Value
-from texts.work_screens import claim_receipt, no_show, offer, stack, waitlist_receipt, withdrawal_reasons
+from texts.work_screens import REASONS, claim_receipt, no_show, offer, stack, waitlist_receipt, withdrawal_reasons
 
 EXPIRE_OFFER = "expire_offer"
 LAST_CALL = timedelta(hours=2)
@@ -245,8 +245,10 @@ async def withdraw(context: Context, number: str, reason: str, choice: str = "")
     """Leave the task or its queue: in time without a trace; less than 24 h before it is LATE, unless the reason excuses (domain.md §5).
 
     `choice` is the reason as a button named it. Coordinators hear of a late one. The freed place is offered to the queue.
-    Raises Refusal: no claim, checked in already, or the task is over.
+    Raises Refusal: no claim, checked in already, the task is over, or no such choice.
     """
+    if choice and choice not in REASONS:
+        raise Refusal("button.unknown")
     task = await tasks.find(context, number, lock=True)
     mine = await tasks.own_claim(context, task)
     if mine is None:

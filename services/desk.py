@@ -174,7 +174,7 @@ async def _is_staff_chat(context: Context, chat_id: str | None) -> bool:
 async def undo(context: Context, log_id: str = "") -> Answer:
     """Take back the actor's own move (the last without `log_id`) and what its turn has not sent yet. Raises Refusal."""
     log_id = log_id or await _last_move(context)
-    log = await context.session.get(StateLog, int(log_id)) if log_id.isdecimal() else None
+    log = await moves.logged(context, log_id)
     before = (log.before or {}) if log is not None and log.actor_id == context.actor.id else {}
     if log is not None and log.actor_id == context.actor.id and not log.undone and "cause" not in before:
         raise Refusal("undo.told")

@@ -189,9 +189,13 @@ async def bind(context: Context, said: str) -> str:
 
 
 def speak(context: Context, said: str) -> None:
-    """Answer this person in the language said (a code, or its name) from now on."""
+    """Answer this person in the language said (a code, or its name) from now on. Raises Refusal for one that there is not."""
+    known = {"zh_CN": ("zh_cn", "chinese"), "en": ("en", "english")}
+    found = next((code for code, names in known.items() if said.lower() in names or said == language_name(code)), None)
+    if found is None:
+        raise Refusal("button.unknown")
     if context.actor.person is not None:
-        context.actor.person.language = "en" if said.lower() in ("en", "english") or said == language_name("en") else "zh_CN"
+        context.actor.person.language = found
 
 
 def entered(context: Context) -> None:

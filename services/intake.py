@@ -57,7 +57,7 @@ def begin(context: Context, *, anonymous: bool = False, at: Place | None = None)
 async def open_draft(context: Context, draft_id: str) -> Draft:
     """The actor's own draft of this id, which the dialog works on from now on. Raises Refusal when it is gone."""
     draft = await context.session.get(Draft, draft_id)
-    if draft is None or context.account is None or draft.account_id != context.account.id:
+    if draft is None or draft.kind != "report" or context.account is None or draft.account_id != context.account.id:
         raise Refusal("report.draft_gone")
     context.draft = draft
     return draft
@@ -279,7 +279,7 @@ async def submit(context: Context, draft_id: str, anonymous: bool = False) -> tu
     With `anonymous` it is sealed: nothing that is stored leads to the reporter. Raises Refusal when the draft is gone or unfinished.
     """
     known = await context.session.scalar(sa.select(Problem).where(col(Problem.draft_id) == draft_id))
-    if known is not None:
+    if known is not None and known.reporter_id == context.actor.id:
         return known, False
     draft = await open_draft(context, draft_id)
     data = draft.data
@@ -330,11 +330,14 @@ async def create(
 
 
 async def support(context: Context, draft_id: str, problem_id: str) -> Problem:
-    """The reporter says it is the same problem: a supporter of that one instead of a new one. Raises Refusal when it is over."""
-    problem = await context.session.get(Problem, problem_id)
-    if problem is None or problem.state not in OPEN:
-        raise Refusal("report.twin_over")
+    """The reporter says it is the same problem: a supporter of that one instead of a new one.
+
+    Raises Refusal: it is over, or it is not the one that was shown.
+    """
     draft = await open_draft(context, draft_id)
+    problem = await context.session.get(Problem, problem_id)
+    if problem is None or problem.state not in OPEN or problem.id != draft.data.get("twin"):
+        raise Refusal("report.twin_over")
     person = context.actor.person
     assert person is not None
     if problem.reporter_id != person.id and await context.session.get(ProblemSupporter, (problem.id, person.id)) is None:

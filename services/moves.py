@@ -37,6 +37,7 @@ KINDS: dict[type[SQLModel], str] = {
     Meeting: "meeting", ActionItem: "action_item", Commitment: "commitment",
 }  # fmt: skip
 UNDO_WINDOW = timedelta(seconds=60)
+LOG_DIGITS = 18  # of a 64-bit number
 
 
 class Living(Protocol):
@@ -185,7 +186,7 @@ def may_claim(context: Context, task: Task) -> bool:
         actor.member_state == "ACTIVE"
         or actor.staff
         or actor.has("rider_reporter", "unit_liaison", "party_member", "volunteer", "branch_secretary")
-        or (task.audience == "volunteers" and actor.person is not None)
+        or (task.audience == "volunteers" and actor.person is not None and not actor.has("street_organizer"))
     )
 
 
@@ -258,12 +259,18 @@ def remark(context: Context, thing: Any, event: str, note: str = "") -> StateLog
     return _record(context, life_of(thing).kind, thing, event, thing.state, thing.state, note, None)
 
 
+async def logged(context: Context, log_id: str) -> StateLog | None:
+    """The history row with this number as a button said it; None where there is none, or it is no number of ours."""
+    known = log_id.isascii() and log_id.isdecimal() and len(log_id) <= LOG_DIGITS
+    return await context.session.get(StateLog, int(log_id)) if known else None
+
+
 async def undo(context: Context, log_id: str) -> tuple[Any, StateLog]:
     """Take back the actor's own last move within a minute; the object as it was, and the history row undone.
 
-    Raises Refusal: not the actor's, too late, something has happened since, or somebody outside has been told.
+    Raises Refusal: not the actor's (any more), too late, something has happened since, or somebody outside has been told.
     """
-    log = await context.session.get(StateLog, int(log_id)) if log_id.isdecimal() else None
+    log = await logged(context, log_id)
     if log is None or log.actor_id != context.actor.id or log.before is None or log.undone:
         raise Refusal("undo.gone")
     if context.now - log.at > UNDO_WINDOW:
@@ -272,6 +279,9 @@ async def undo(context: Context, log_id: str) -> tuple[Any, StateLog]:
     thing: Any = await context.session.get(table, log.object_id)
     if thing is None or thing.version != log.before["version"]:
         raise Refusal("undo.gone")
+    row = life_of(thing).find(log.event, log.source)
+    if row is None or not set(row.by) & await relations(context, thing):
+        raise Refusal("refused.permission")
     for name, value in log.before["fields"].items():
         setattr(thing, name, datetime.fromisoformat(value["at"]) if isinstance(value, dict) and "at" in value else value)
     thing.version += 1

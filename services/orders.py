@@ -159,6 +159,14 @@ async def submit(context: Context, draft_id: str) -> Order:
     return order
 
 
+async def discard(context: Context, draft_id: str) -> None:
+    """Throw the draft of an order away. Raises Refusal: it is gone, or not the actor's."""
+    draft = await drafts.opened(context, DRAFT, draft_id)
+    await context.session.delete(draft)
+    if context.draft is draft:
+        context.draft = None
+
+
 async def announce(context: Context, order: Order, note: Key | None = None) -> None:
     """Give the order to the coordinators: each in private, and the public half to their group (domain.md §0.6).
 

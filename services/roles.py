@@ -295,7 +295,7 @@ async def _not_the_last(context: Context, person_id: str, role: str) -> None:
 
 
 async def undo(context: Context, log_id: str) -> Screen:
-    """Take back the actor's own grant or taking within a minute; the person is told. Raises Refusal: too late, or not theirs."""
+    """Take back the actor's own grant or taking within a minute; the person is told. Raises Refusal: too late, or not theirs (any more)."""
     log = await context.session.get(AuditLog, log_id, with_for_update=True)
     if log is None or log.actor_id != context.actor.id or log.object_kind != "role" or not log.note:
         raise Refusal("undo.gone")
@@ -315,6 +315,7 @@ async def undo(context: Context, log_id: str) -> Screen:
     person = await context.session.get(Person, log.person_id or "")
     if row is None or person is None:
         raise Refusal("undo.gone")
+    require_giving(context, row.role)
     log.note = ""  # it is taken back once
     audit.changed(context, "role.undone", person.id, f"role:{row.id}")
     values = await _values(context, person, row.role, row.grid_code, row.unit_code, None, None)

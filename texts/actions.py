@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 LIMIT = 64
+ANSWERS = ("yes", "no")
 
 
 def check_action(data: str) -> str:
@@ -13,7 +14,10 @@ def check_action(data: str) -> str:
 
 
 class Action:
-    """A kind of press. `Action("claim", "task")` called with an id gives `claim:ID`; `parse` gives the arguments back by name."""
+    """A kind of press. `Action("claim", "task")` called with an id gives `claim:ID`; `parse` gives the arguments back by name.
+
+    Whoever writes a client of their own sends whatever they like: an argument called `answer` is yes or no, and nothing else.
+    """
 
     def __init__(self, name: str, *arguments: str) -> None:
         self.name, self.arguments = name, arguments
@@ -26,9 +30,10 @@ class Action:
     def parse(self, data: str) -> dict[str, str] | None:
         """The arguments by name, or None when `data` is another action or malformed."""
         name, *values = data.split(":")
-        if name != self.name or len(values) != len(self.arguments):
+        if name != self.name or len(values) != len(self.arguments) or not all(values) or not data.isprintable():
             return None
-        return dict(zip(self.arguments, values, strict=True))
+        given = dict(zip(self.arguments, values, strict=True))
+        return given if given.get("answer", "yes") in ANSWERS else None
 
     def __repr__(self) -> str:
         return f"Do.{self.name}({', '.join(self.arguments)})"

@@ -1,0 +1,296 @@
+"""Every button there is, pressed by everybody, through the machine, with real ids and with forged data (domain.md §0.6, §4, §5, §10).
+
+The table below is another reading of domain.md, not of the code. Who adds a button says here who may press it, or the first test fails.
+"""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from forging import LOOKS, MACHINE, PEOPLE, Forge, faults, group_faults, language_of, table
+
+from texts.actions import ACTIONS
+
+BUTTONS = table("""
+    # action, its arguments (names of tests/forging.py; =x is x itself)  | people: the screen, * changes something, ! reads others' data
+    # §10 report: anybody; a draft is its writer's alone (§0.5, §3)
+    report                               | all: report.ask_what
+    submit d_report                      | reporter: report.receipt*
+    anonymous d_report                   | reporter: report.receipt_anonymous*
+    discard d_report                     | reporter: report.discarded
+    change_category d_report             | reporter: report.choose_category
+    more_categories d_report =-          | reporter: report.choose_group
+    pick_category d_report =E01          | reporter: report.same
+    change_place d_report                | reporter: report.ask_where
+    pick_place d_report place            | reporter: report.confirm
+    add_photo d_report                   | reporter: report.ask_photo
+    same d_report p_far                  | reporter: report.supported*
+    same d_report p_work                                                    # not the one that was shown
+    same d_report p_sealed
+    different d_report                   | reporter: report.confirm
+    resume_draft d_report                | reporter: report.confirm
+    # §4: rate own, withdraw own; §5 Problem
+    false_alarm p_urgent                 | reporter: false_alarm.done*
+    withdraw p_new                       | reporter: withdraw.done*
+    appeal p_refused                     | reporter: appeal.ask
+    rate p_done =good                    | reporter: problem.echo_solved*
+    rate p_sealed =good                  | sealed: problem.echo_solved*
+    solved p_done =no                    | reporter: rating.reopened*
+    # §4: see reporter contact; nobody sees an anonymous reporter
+    show p_new                           | reporter: progress.sheet | leads: ticket.card! | all: progress.public
+    show p_sealed                        | leads: ticket.card! | all: progress.public
+    show p_care                          | reporter: progress.sheet | leads: ticket.card! | all: progress.public
+    show p_far                           | supporter: progress.sheet | other office: ticket.card! | all: progress.public
+    talk p_work                          | reporter supporter leads: relay.ask
+    talk p_sealed                        | sealed: relay.reply_instead | leads: relay.ask
+    # §4: accept/resolve at grid, escalate, dispatch task; §5: reject and return by the coordinator
+    accept p_new                         | leads: done.accept*
+    contacted p_taken                    | leads: done.contacted*
+    resolve p_taken                      | leads: ask.resolve
+    escalate p_taken                     | leads: ask.escalate
+    dispatch p_taken                     | leads: dispatch.missing
+    accept p_far                                                            # it is accepted already, and in another grid
+    resolve p_far                        | other office: ask.resolve
+    escalate p_far                       | other office: ask.escalate
+    dispatch p_far                       | other office: dispatch.missing
+    reject p_new =invalid                | office: done.reject*
+    reject_reasons p_new                 | office: reject.choose
+    return_to_grid p_up                  | office: ask.return
+    undo log                             | leader: undo.done*
+    undo log_ended                                                          # the role has ended since
+    # §5 Order, Task: a coordinator approves; §4 claim, verify
+    order                                | all: order.ask_what
+    submit_order d_order                 | reporter: order.receipt*
+    discard_order d_order                | reporter: order.discarded
+    dispatch_order o_new                 | office: dispatch.missing
+    reject_order o_new                   | office: order.reject_why
+    withdraw_order o_new                 | reporter: order.withdrawn*
+    claim t_open                         | claimants: claim.receipt!*
+    claim t_free                         | claimants reporter neighbour foreigner supporter sealed stranger applicant gone helper duty ended ended_leader coming: claim.receipt!*
+    withdraw_claim t_held                | claimer: claim.left*
+    confirm_withdraw t_soon =sick        | claimer: claim.left_excused*
+    accept_offer c_offer                 | claimer: claim.receipt!*
+    decline_offer c_offer                | claimer: claim.left*
+    check_in t_soon                      | claimer: check_in.ask
+    check_out t_there                    | claimer: check_out.done*
+    approve_check_in check_in =yes       | taskleads: check_in.decided_yes*
+    approve_check_in check_in =no        | taskleads: check_in.decided_no*
+    verify c_over                        | taskleads: verify.done!*
+    explain_absence t_missed             | claimer: claim.explain_why
+    excuse c_missed =yes                 | taskleads: claim.excuse_done!*
+    excuse c_missed =no                  | taskleads: claim.excuse_refused!*
+    rate_task t_rated =good              | reporter: rating.resident_thanks*
+    rate_organisation t_rated =5         | leads: rating.organisation_done*
+    cancel_task t_open                   | head office: task.cancel_why
+    show_task t_held                     | claimer head office: task.sheet! | all: task.sheet
+    # §3 Post, Team: ACTIVE members; the grid's leader confirms
+    posts                                | active: post.list | all: post.list_members
+    my_posts                             | claimer: post.mine | all: post.mine_none
+    claim_post post_free                 | active: post.applied*
+    confirm_post pc_asked                | leads: post.confirm_done!*
+    decline_post pc_asked                | leads: post.decline_why
+    leave_post pc_held                   | claimer: post.sure
+    confirm_leave_post pc_held           | claimer: post.left_end*
+    teams                                | active leaders admin: team.list! | all: team.list
+    join_team team                       | member head: team.joined!*
+    refuse_team team                     | all: team.refused
+    leave_team team                      | claimer captain: team.left*
+    team_claim_ask t_open team           | captain: team.claim_ask!
+    team_claim t_open team =1            | captain: team.claim_done!*
+    stop_offers                          | active applicant gone: offers.stopped*
+    resume_offers                        | active applicant gone: offers.resumed
+    # §4 exports: a liaison the own unit's; a member the own card
+    record_card =U01 =2026Q4             | office liaison: record.cards
+    record_card =U02 =2026Q4             | office liaison2: record.cards
+    my_record_card                       | active gone: record.mine
+    # §4 Role binding, texts/administration.toml; the card is its writer's, and the right is asked again when it is pressed
+    role_pick d_role member              | coordinator: role.confirm_grant!
+    role_confirm d_role                  | coordinator: role.granted!*
+    role_confirm d_role_ended
+    role_confirm d_role_admin            | admin: role.granted!*
+    role_undo audit                      | coordinator: role.undone!*
+    role_undo audit_ended
+    hand_over leader                     | office: handover.ask_to
+    hand_over_pick d_handover =giver leader | coordinator: handover.confirm
+    hand_over_roles d_handover           | coordinator: handover.confirm
+    hand_over_confirm d_handover         | coordinator: handover.done*
+    hand_over_confirm d_handover_ended
+    hand_over_confirm d_handover_admin
+    roster_confirm d_roster              | coordinator: duty.written*
+    roster_confirm d_roster_ended
+    roster_confirm d_roster_admin
+    swap_answer d_swap =yes              | clerk: duty.swapped*
+    swap_answer d_swap =no               | clerk: duty.swap_declined*
+    announcement_set d_announcement =days =7        | coordinator: announcement.preview
+    announcement_publish d_announcement =hang       | coordinator: announcement.done*
+    announcement_publish d_announcement_ended =hang
+    announcement_publish d_announcement_admin =hang
+    announcement_withdraw a_all          | office: announcement.withdrawn*
+    announcement_withdraw a_grid         | leads: announcement.withdrawn*
+    drop_card d_role                     | all: cancelled
+    # §10 privacy: one's own data, nobody else's
+    delete_data =yes                     | reporter claimer leaders branch helper admin street duty liaison liaison2: privacy.waits* | all: privacy.deleted*
+    withdraw_consent =yes                | neighbour foreigner supporter sealed stranger rider volunteer member captain head applicant gone ended ended_leader coming: privacy.consent_withdrawn*
+    # §5 Enrollment: the own form; the grid's leader confirms a member, a coordinator a unit
+    enrol                                | neighbour: enrolment.confirm_apply | reporter foreigner supporter sealed stranger rider volunteer leaders branch helper admin street duty liaison liaison2 ended ended_leader coming: enrolment.consent
+    enrol_agree d_enrolment_new =yes     | neighbour: enrolment.ask_kind*
+    enrol_pick d_enrolment =kind =retired | neighbour: enrolment.confirm_apply
+    enrol_change d_enrolment =home       | neighbour: enrolment.ask_home
+    enrol_submit d_enrolment             | neighbour: enrolment.receipt*
+    enrol_discard d_enrolment            | neighbour: report.discarded
+    enrolment_answer enrolment_applicant =yes | leads: enrolment.confirm_done!*
+    enrolment_answer enrolment_applicant =no  | leads: enrolment.decline_why
+    enrolment_answer enrolment_unit =yes | office: unit.confirm_done!*
+    enrolment_show enrolment_applicant   | leads: enrolment.to_confirm!
+    enrolment_show enrolment_unit        | office: unit.to_confirm!
+    enrolment_edit =skills               | active applicant: enrolment.ask_skills
+    enrolment_switch =offers             | active applicant: enrolment.record*
+    enrolment_leave =withdraw            | member captain head: enrolment.ask_withdraw
+    enrolment_leave =cancel              | applicant: enrolment.cancelled*
+    enrolment_leave =away_sure           | member captain head: enrolment.away*
+    my_enrolment                         | active applicant gone: enrolment.record | all: enrolment.none
+    my_hours                             | all: hours.mine
+    unit_pick d_unit_enrolment =kind =0  | neighbour: unit.confirm
+    unit_pick d_unit_enrolment =name =U01                                   # it speaks through its own liaison
+    unit_change d_unit_enrolment =address | neighbour: unit.ask_address
+    unit_submit d_unit_enrolment         | neighbour: unit.receipt*
+    unit_discard d_unit_enrolment        | neighbour: report.discarded
+    # setting a community up: the office and the administrator
+    import_file d_import                 | coordinator: setup.imported*
+    import_file d_import_admin           | admin: setup.imported*
+    import_file d_import_ended
+    drop_file d_import                   | coordinator: setup.dropped
+    invite member                        | leads admin: invite.made!*
+    invite secretary                     | secretary admin: invite.made!*
+    # §4 exports and §6: numbers to office, grid leader (own grid) and, without a case, the street; ledgers not to the street
+    digest                               | leaders street: digest
+    digest_cases =0                      | leaders: digest.cases | street: digest.no_cases
+    figures =2026Q4 =-                   | leaders street: figures
+    figures =2026Q4 =G2                  | other office street: figures
+    export =problems =2026Q4             | leaders: export.done
+    export_unmasked =problems =2026Q4    | office: export.ask_reason
+    # menus
+    progress                             | reporter supporter: progress.list | all: progress.none
+    my_problems                          | reporter supporter: progress.list | all: progress.none
+    my_tasks                             | claimer: task.mine | all: task.mine_none
+    help                                 | all: help
+    human                                | all: human.ask_what
+    language =en                         | foreigner street stranger: language.chosen | all: language.chosen*
+    cancel                               | all: cancelled
+""")
+
+# What may be pressed in a group, and what stands there then; every other button belongs into the private chat (§0.6).
+IN_GROUP = {
+    "claim": "claim.group.active", "claim_post": "post.group.applied", "dispatch": "work.in_private", "dispatch_order": "work.in_private",
+    "reject_order": "work.in_private",
+}  # fmt: skip
+HOSTILE = ("", "-1", "9" * 22, "９９", "الف", "'; DROP TABLE person;--", "\x00", "\ud800", "banana", "²", "\u202e1", "a" * 50)
+KINDS = ("claimer", "p_new", "o_new", "t_open", "c_over", "check_in", "post_free", "pc_held", "team", "enrolment_applicant", "a_all",
+         "audit", "log", "d_report", "d_order", "d_role", "d_roster", "d_enrolment", "d_import", "d_unit_enrolment")  # fmt: skip
+slow = pytest.mark.slow
+
+
+def named(said: str) -> tuple[str, list[str]]:
+    name, *arguments = said.split()
+    return name, arguments
+
+
+def another(kind: str, argument: str) -> bool:
+    """Whether an id of this kind cannot be what the argument means; a number may count people, a draft be of the same dialog."""
+    if argument in PEOPLE or kind in PEOPLE:
+        return kind not in PEOPLE or argument not in PEOPLE
+    if kind.startswith("d_") and argument.startswith("d_"):
+        return not argument.startswith(kind)
+    return kind.split("_")[0] != argument.split("_")[0] and not (kind == "log" and argument.startswith("="))
+
+
+def filled(forge: Forge, arguments: list[str]) -> list[str]:
+    return [argument[1:] if argument.startswith("=") else forge.ids[argument] for argument in arguments]
+
+
+def test_every_button_there_is_stands_in_the_table():
+    assert {named(row.said)[0] for row in BUTTONS} == set(ACTIONS)
+    for row in BUTTONS:
+        name, arguments = named(row.said)
+        assert len(arguments) == len(ACTIONS[name].arguments), row.said
+
+
+@pytest.mark.parametrize("share", [6, pytest.param(1, marks=slow)])
+async def test_everybody_presses_everything(world_sqlite, share):
+    forge = await Forge(world_sqlite).build()
+    wrong = []
+    for number, row in enumerate(BUTTONS):
+        name, arguments = named(row.said)
+        for who in row.sample(number, share):
+            wrong += faults(forge, row, who, await forge.press(who, ACTIONS[name](*filled(forge, arguments))))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("share", [10, pytest.param(1, marks=slow)])
+async def test_forged_data_changes_nothing_and_is_answered(world_sqlite, share):
+    """Ids of the wrong kind, numbers no database holds, no arguments or too many: from who may press the button and from who may not."""
+    forge = await Forge(world_sqlite).build()
+    wrong, number = [], 0
+    for row in BUTTONS:
+        name, arguments = named(row.said)
+        good = filled(forge, arguments)
+        forged = [":".join([name, *good, "x"])] + [":".join([name, *good[:-1]])] * bool(good)
+        for place, argument in enumerate(arguments):
+            for made in (*HOSTILE, *(forge.ids[kind] for kind in KINDS if another(kind, argument))):
+                forged.append(":".join([name, *good[:place], made, *good[place + 1 :]]))
+        entitled = sorted(row.clauses[0][0])[:1] if row.clauses else []
+        for data in forged:
+            number += 1
+            if number % share:
+                continue
+            for who in dict.fromkeys((*entitled, "neighbour", "coordinator")):
+                found = await forge.press(who, data)
+                mine = found.at(f"private:{who}")
+                said = [f"raised {found.error!r}"] if found.error else []
+                said += [] if any(text.strip() for _, text in mine) else ["no answer"]
+                said += [f"changed {left}"] if (left := found.wrote - LOOKS) else []
+                said += group_faults(forge, found)
+                wrong += [f"{data!r} by {who}: {one}" for one in said]
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_button_of_the_private_chat_pressed_in_a_group_shows_and_changes_nothing(world_sqlite):
+    forge = await Forge(world_sqlite).build()
+    wrong = []
+    for row in BUTTONS:
+        name, arguments = named(row.said)
+        entitled = sorted(people for clause, _ in row.clauses for people in sorted(clause)[:1])
+        for chat in ("party", "public"):
+            for who in dict.fromkeys((*entitled, "coordinator")):
+                found = await forge.press(who, ACTIONS[name](*filled(forge, arguments)), chat)
+                said = group_faults(forge, found) + ([f"raised {found.error!r}"] if found.error else [])
+                said += [] if found.at(chat) else ["no answer"]
+                if name not in IN_GROUP:
+                    said += [f"changed {found.wrote}"] if found.wrote else []
+                    said += [f"answered {found.shown}"] if found.keys(chat) != {"group.to_private"} else []
+                elif row.of(who) is not None:
+                    said += [f"answered {found.shown}"] if IN_GROUP[name] not in found.keys(chat) else []
+                wrong += [f"{row.said} by {who} in {chat}: {one}" for one in said]
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_the_running_service_refuses_them_all(world_sqlite):
+    """Through inbox, turn and outbox: one who may not presses each button with real ids; no table but the machine's own has changed."""
+    forge = await Forge(world_sqlite).build()
+    before = await dump(forge)
+    for row in BUTTONS:
+        name, arguments = named(row.said)
+        who = next((who for who in ("ended", "foreigner", "captain") if row.of(who) is None), None)
+        if who is not None:
+            answer = await forge.world.person(who).presses_action(ACTIONS[name](*filled(forge, arguments)))
+            assert answer.text.strip(), row.said
+            assert language_of(answer.text) == PEOPLE[who][2], answer
+    assert await dump(forge) == before
+
+
+async def dump(forge: Forge) -> dict[str, list[tuple]]:
+    """Every row of every table that is the community's; drafts too, as nobody but their writers may touch them."""
+    async with forge.app.database.transaction() as session:
+        names = (await session.scalars(sa.text("SELECT name FROM sqlite_master WHERE type = 'table'"))).all()
+        kept = [name for name in names if name == "draft" or name not in MACHINE | {"sqlite_sequence", "lease", "occurrence"}]
+        return {name: sorted(map(repr, (await session.execute(sa.text(f'SELECT * FROM "{name}"'))).all())) for name in kept}
