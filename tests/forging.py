@@ -87,8 +87,6 @@ PEOPLE: dict[str, tuple[str, str, str]] = {
     "ended_leader": ("grid_leader:G1<", "", "zh_CN"),
     "coming": ("coordinator>", "", "zh_CN"),
 }
-STAFF = ("leader", "other", "branch", "helper", "coordinator", "clerk", "secretary", "admin", "street", "duty", "liaison", "liaison2")
-GROUPS = ("party", "coordinators", "public", "grid-G1")
 
 
 @dataclass
@@ -99,6 +97,11 @@ class Outcome:
     wrote: set[str] = field(default_factory=set)
     refused: str = ""
     error: BaseException | None = None
+
+    def trace(self, statement: str) -> None:
+        """Note the table that a statement writes."""
+        if found := WRITES.match(statement):
+            self.wrote.add(found[1])
 
     def at(self, address: str) -> list[tuple[str, str]]:
         """(key, text) of what stands in this chat, toasts included."""
@@ -129,6 +132,10 @@ class Forge:
     async def say(self, who: str, text: str, chat: str = "") -> Outcome:
         return await self._turn(who, chat, kind="text", text=text, message_id="m1")
 
+    async def open(self, who: str, payload: str) -> Outcome:
+        """Somebody opens a deep link, or types /start with what they like."""
+        return await self._turn(who, "", kind="scan", payload=payload, message_id="m1")
+
     async def _turn(self, who: str, chat: str, kind: str, **fields: Any) -> Outcome:
         platform = self.world.platform
         event = platform.parse(platform.arrival("e", kind, who, chat or f"private:{who}", **fields).raw)
@@ -139,7 +146,7 @@ class Forge:
             try:
                 async with self.app.database.connection(durable=False) as connection:
                     driver = connection.sync_connection.connection.driver_connection
-                    driver.set_trace_callback(lambda said: found.wrote.update(WRITES.match(said).groups() if WRITES.match(said) else ()))
+                    driver.set_trace_callback(found.trace)
                     try:
                         async with session_on(connection) as session:
                             context = await converse(session, event, platform, root, f"f{self._numbers}", self.now, refusal)
@@ -208,7 +215,9 @@ class Forge:
             community_id=self.community, code=name.upper(), display_name=f"证{name}", phone=phone, phone_hash=keyring.hash("phone", phone),
             building=home, home_grid="G1", language=language, consent_version=2, consent_at=self.now, person_kind="resident",
         )  # fmt: skip
-        chat = Chat(platform="memory", bot="main", key_hash=keyring.hash("chat", "memory", "main", f"private:{name}"), address=f"private:{name}")
+        chat = Chat(
+            platform="memory", bot="main", key_hash=keyring.hash("chat", "memory", "main", f"private:{name}"), address=f"private:{name}"
+        )
         session.add_all([person, chat])
         await session.flush()
         account = ChatAccount(
@@ -263,7 +272,8 @@ class Forge:
         hidden = {"reporter_id": None, "anonymous": True, "token_id": token_id, "text": "匿名的话", "place_detail": ""}
         resolved = {"resolved_at": self.now, "result": "已经更换灯泡，晚上正常亮了", "lead_handler_id": self.ids["leader"]}
         await made("new", "SUBMITTED")
-        await made("urgent", "SUBMITTED", sla="P1")
+        await made("urgent", "SUBMITTED", sla="P1", draft_id="spent")
+        self.ids["d_spent"] = "spent"
         await made("taken", "ACCEPTED", lead_handler_id=self.ids["leader"])
         await made("work", "IN_PROGRESS", lead_handler_id=self.ids["leader"])
         await made("up", "ACCEPTED", level="community")
@@ -362,7 +372,12 @@ class Forge:
             self.ids[name] = await self._add(session, done)
         for number, (name, audience, author) in enumerate((("all", "all", "coordinator"), ("grid", "grid:G1", "leader")), 900):
             made = Announcement(
-                community_id=self.community, number=number, audience=audience, text="停水", author_id=self.ids[author], published_at=self.now
+                community_id=self.community,
+                number=number,
+                audience=audience,
+                text="停水",
+                author_id=self.ids[author],
+                published_at=self.now,
             )
             self.ids[f"a_{name}"], self.ids[f"A_{name}"] = await self._add(session, made), str(number)
         day = date(2026, 11, 25)
@@ -407,85 +422,3 @@ GRID = json.dumps({
 
 class _Undone(Exception):
     """The turn was looked at; nothing of it stays."""
-
-
-# -- the tables ---------------------------------------------------------------------------------------------------
-ACTIVE = "claimer member captain head"
-OFFICE = "coordinator clerk secretary"
-WORDS = {
-    "all": " ".join(PEOPLE), "active": ACTIVE, "office": OFFICE, "leads": f"leader {OFFICE}", "heads": f"{OFFICE} admin",
-    "leaders": f"leader other {OFFICE}", "taskleads": f"head leader {OFFICE}",
-    "claimants": f"rider volunteer {ACTIVE} leader other branch {OFFICE} admin liaison liaison2",
-}  # fmt: skip
-# What an answer may write without changing anything of the community's: who looked, a file that was made, its number.
-LOOKS = {"audit_log", "counter", "export_file", "media"}
-NAMES_OF_STAFF = frozenset(STAFF)
-
-
-@dataclass(frozen=True)
-class Row:
-    """Who may: `said` with its holes, and the clauses; the first that names a person is theirs, who is in none is refused."""
-
-    said: str
-    clauses: tuple[tuple[frozenset[str], str], ...]
-
-    def of(self, who: str) -> str | None:
-        return next((outcome for people, outcome in self.clauses if who in people), None)
-
-    def sample(self, number: int, share: int) -> list[str]:
-        """One of each clause and of the refused every `share`-th, another one in each row; all of them for 1."""
-        first = {next(iter(sorted(people - set().union(*(p for p, _ in self.clauses[:i]))))) for i, (people, _) in enumerate(self.clauses)}
-        return [who for place, who in enumerate(PEOPLE) if who in first or (place + number) % share == 0]
-
-
-def table(text: str) -> list[Row]:
-    """Lines of `said | people: outcome | people: outcome`; `outcome` is a screen, * something is changed, ! others' data may be read."""
-    found = []
-    for line in filter(None, (line.partition("  #")[0].strip() for line in text.splitlines())):
-        said, *clauses = (part.strip() for part in line.split("|"))
-        read = []
-        for clause in clauses:
-            people, _, outcome = clause.rpartition(":")
-            names = {name for word in people.split() for name in WORDS.get(word, word).split()}
-            assert names <= set(PEOPLE), f"{names - set(PEOPLE)} in {line!r}"
-            read.append((frozenset(names), outcome.strip()))
-        found.append(Row(said, tuple(read)))
-    return found
-
-
-def faults(forge: Forge, row: Row, who: str, found: Outcome, heard: str = "") -> list[str]:
-    """What is wrong with what came of it in the person's private chat; nothing when all is as the row says. `heard`: what they wrote."""
-    wanted, mine = row.of(who), f"private:{who}"
-    answer = "\n".join(text for _, text in found.at(mine))
-    said = [f"raised {found.error!r}"] if found.error else []
-    said += [] if answer.strip() else ["no answer"]
-    key = (wanted or "").rstrip("!*")
-    others = {owner: words for owner, words in forge.secrets.items() if owner != who}
-    if wanted is None:
-        said += [f"changed {sorted(found.wrote)}"] if found.wrote else []
-        said += [f"was let in: {sorted(found.keys(mine))}"] if found.keys(mine) & {c.rstrip("!*") for _, c in row.clauses} else []
-        said += [f"told others: {told}"] if (told := {where for where, _, _ in found.shown} - {mine}) else []
-        said += [f"not in their language: {answer!r}"] if language_of(answer) != PEOPLE[who][2] else []
-    else:
-        said += [f"got {found.refused or sorted(found.keys(mine))} instead of {key}"] if key not in found.keys(mine) else []
-        said += ["changed nothing"] if "*" in wanted and not found.wrote - LOOKS else []
-        said += [f"changed {sorted(found.wrote - LOOKS)}"] if "*" not in wanted and found.wrote - LOOKS else []
-        others = {owner: words[owner in NAMES_OF_STAFF :] for owner, words in others.items()}
-        if "!" in wanted:
-            others = {owner: words for owner, words in others.items() if owner == "sealed"}
-    read = [word for words in others.values() for word in words if word in answer and word not in heard]
-    said += [f"read {read}"] if read else []
-    said += group_faults(forge, found)
-    return [f"{row.said} by {who}: {fault}" for fault in said]
-
-
-def language_of(answer: str) -> str:
-    """The language an answer is in; English ones may name what is typed in Chinese."""
-    latin, chinese = len(re.findall("[a-z]", answer)), len(re.findall("[\u4e00-\u9fff]", answer))
-    return "en" if latin > chinese else "zh_CN"
-
-
-def group_faults(forge: Forge, found: Outcome, heard: str = "") -> list[str]:
-    """What stands in a group and must not: anybody's name, number, door or private words (domain.md §0.6)."""
-    crowd = "\n".join(text for where, _, text in found.shown if not where.startswith("private:"))
-    return [f"a group read {word}" for words in forge.secrets.values() for word in words if word in crowd and word not in heard]

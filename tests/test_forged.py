@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from forging import LOOKS, MACHINE, PEOPLE, Forge, faults, group_faults, language_of, table
+from forged_tables import LOOKS, faults, group_faults, language_of, table
+from forging import MACHINE, PEOPLE, Forge
 
 from texts.actions import ACTIONS
 
@@ -17,6 +18,8 @@ BUTTONS = table("""
     report                               | all: report.ask_what
     submit d_report                      | reporter: report.receipt*
     anonymous d_report                   | reporter: report.receipt_anonymous*
+    submit d_spent                       | reporter: report.already          # it became a problem; its id opens nobody else's
+    anonymous d_spent                    | reporter: report.already
     discard d_report                     | reporter: report.discarded
     change_category d_report             | reporter: report.choose_category
     more_categories d_report =-          | reporter: report.choose_group
@@ -209,7 +212,9 @@ def filled(forge: Forge, arguments: list[str]) -> list[str]:
 
 
 def test_every_button_there_is_stands_in_the_table():
-    assert {named(row.said)[0] for row in BUTTONS} == set(ACTIONS)
+    known = {named(row.said)[0] for row in BUTTONS}
+    assert not set(ACTIONS) - known, f"say above who may press {sorted(set(ACTIONS) - known)}"
+    assert not known - set(ACTIONS), f"there is no button {sorted(known - set(ACTIONS))}"
     for row in BUTTONS:
         name, arguments = named(row.said)
         assert len(arguments) == len(ACTIONS[name].arguments), row.said
