@@ -172,6 +172,49 @@ BUTTONS = table("""
     figures =2026Q4 =G2                  | other office street: figures
     export =problems =2026Q4             | leaders: export.done
     export_unmasked =problems =2026Q4    | office: export.ask_reason
+    # stale screens: the button of a card that has been overtaken, or an id in the wrong state, is refused to everybody
+    accept p_work
+    contacted p_refused
+    resolve p_done
+    escalate p_new
+    dispatch p_done
+    reject p_taken =invalid
+    reject_reasons p_work
+    return_to_grid p_done
+    withdraw p_work
+    appeal p_new
+    rate p_work =good
+    rate p_done =excellent
+    solved p_work =yes
+    talk p_refused                       | reporter leads: relay.ask
+    dispatch_order o_open
+    reject_order o_rated
+    withdraw_order o_open
+    claim t_over
+    claim t_rated
+    withdraw_claim t_over
+    confirm_withdraw t_there =sick
+    accept_offer c_held
+    decline_offer c_over
+    check_in t_held
+    check_in t_over
+    check_out t_soon
+    verify c_there                       | taskleads: verify.not_out!       # a no that names the claimer
+    excuse c_over =yes
+    explain_absence t_over
+    rate_task t_open =good
+    rate_organisation t_open =5
+    rate_organisation t_rated =6
+    cancel_task t_rated
+    confirm_post pc_held
+    decline_post pc_held
+    enrolment_answer enrolment_member =yes
+    enrolment_answer enrolment_gone =yes
+    enrolment_show enrolment_gone
+    role_pick d_role secretary
+    hand_over_pick d_handover =giver secretary
+    announcement_set d_announcement =audience =everybody
+    announcement_publish d_announcement =shout
     # menus
     progress                             | reporter supporter: progress.list | all: progress.none
     my_problems                          | reporter supporter: progress.list | all: progress.none
