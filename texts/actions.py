@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LIMIT = 64
-ANSWERS = ("yes", "no")
+YES_OR_NO = ("yes", "no")
 
 
 def check_action(data: str) -> str:
@@ -16,11 +16,11 @@ def check_action(data: str) -> str:
 class Action:
     """A kind of press. `Action("claim", "task")` called with an id gives `claim:ID`; `parse` gives the arguments back by name.
 
-    Whoever writes a client of their own sends whatever they like: an argument called `answer` is yes or no, and nothing else.
+    Whoever writes a client of their own sends whatever they like: an argument named in `choices` is one of them, and nothing else.
     """
 
-    def __init__(self, name: str, *arguments: str) -> None:
-        self.name, self.arguments = name, arguments
+    def __init__(self, name: str, *arguments: str, **choices: tuple[str, ...]) -> None:
+        self.name, self.arguments, self.choices = name, arguments, choices
 
     def __call__(self, *values: str | int) -> str:
         if len(values) != len(self.arguments):
@@ -33,7 +33,7 @@ class Action:
         if name != self.name or len(values) != len(self.arguments) or not all(values) or not data.isprintable():
             return None
         given = dict(zip(self.arguments, values, strict=True))
-        return given if given.get("answer", "yes") in ANSWERS else None
+        return given if all(given[argument] in known for argument, known in self.choices.items()) else None
 
     def __repr__(self) -> str:
         return f"Do.{self.name}({', '.join(self.arguments)})"
@@ -61,7 +61,7 @@ class Do:
     withdraw = Action("withdraw", "problem")
     appeal = Action("appeal", "problem")
     rate = Action("rate", "problem", "grade")
-    solved = Action("solved", "problem", "answer")
+    solved = Action("solved", "problem", "answer", answer=YES_OR_NO)
     show = Action("show", "problem")
     talk = Action("talk", "problem")
     # staff on a problem
@@ -88,10 +88,10 @@ class Do:
     decline_offer = Action("decline_offer", "claim")
     check_in = Action("check_in", "task")
     check_out = Action("check_out", "task")
-    approve_check_in = Action("approve_check_in", "check_in", "answer")
+    approve_check_in = Action("approve_check_in", "check_in", "answer", answer=YES_OR_NO)
     verify = Action("verify", "claim")
     explain_absence = Action("explain_absence", "task")
-    excuse = Action("excuse", "claim", "answer")
+    excuse = Action("excuse", "claim", "answer", answer=YES_OR_NO)
     rate_task = Action("rate_task", "task", "grade")
     rate_organisation = Action("rate_organisation", "task", "grade")
     cancel_task = Action("cancel_task", "task")
@@ -123,7 +123,7 @@ class Do:
     hand_over_roles = Action("hand_over_roles", "draft")
     hand_over_confirm = Action("hand_over_confirm", "draft")
     roster_confirm = Action("roster_confirm", "draft")
-    swap_answer = Action("swap_answer", "draft", "answer")
+    swap_answer = Action("swap_answer", "draft", "answer", answer=YES_OR_NO)
     announcement_set = Action("announcement_set", "draft", "what", "value")
     announcement_publish = Action("announcement_publish", "draft", "how")
     announcement_withdraw = Action("announcement_withdraw", "announcement")
@@ -132,12 +132,12 @@ class Do:
     drop_card = Action("drop_card", "draft")
     # members and units report in
     enrol = Action("enrol")
-    enrol_agree = Action("enrol_agree", "draft", "answer")
+    enrol_agree = Action("enrol_agree", "draft", "answer", answer=YES_OR_NO)
     enrol_pick = Action("enrol_pick", "draft", "field", "value")
     enrol_change = Action("enrol_change", "draft", "field")
     enrol_submit = Action("enrol_submit", "draft")
     enrol_discard = Action("enrol_discard", "draft")
-    enrolment_answer = Action("enrolment_answer", "enrolment", "answer")
+    enrolment_answer = Action("enrolment_answer", "enrolment", "answer", answer=YES_OR_NO)
     enrolment_show = Action("enrolment_show", "enrolment")
     enrolment_edit = Action("enrolment_edit", "field")
     enrolment_switch = Action("enrolment_switch", "field")
