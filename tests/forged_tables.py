@@ -15,6 +15,8 @@ WORDS = {
     "leaders": f"leader other {OFFICE}", "taskleads": f"head leader {OFFICE}",
     "claimants": f"rider volunteer {ACTIVE} leader other branch {OFFICE} admin liaison liaison2",
 }  # fmt: skip
+# The outcome of those who may not, but are the nearest to it: in every sample.
+REFUSED = "-"
 # What an answer may write without changing anything of the community's: who looked, a file that was made, its number.
 LOOKS = {"audit_log", "counter", "export_file", "media"}
 
@@ -27,7 +29,8 @@ class Row:
     clauses: tuple[tuple[frozenset[str], str], ...]
 
     def of(self, who: str) -> str | None:
-        return next((outcome for people, outcome in self.clauses if who in people), None)
+        """The outcome for this person, None for a refusal."""
+        return next((outcome for people, outcome in self.clauses if who in people and outcome != REFUSED), None)
 
     def sample(self, number: int, share: int) -> list[str]:
         """One of each clause and of the refused every `share`-th, another one in each row; all of them for 1."""
@@ -36,7 +39,7 @@ class Row:
 
 
 def table(text: str) -> list[Row]:
-    """Lines of `said | people: outcome | people: outcome`; `outcome` is a screen, * something is changed, ! others' data may be read."""
+    """Lines of `said | people: outcome | people: outcome`; `outcome`: a screen, * something is changed, ! others' data may be read."""
     found = []
     for line in filter(None, (line.partition("  #")[0].strip() for line in text.splitlines())):
         said, *clauses = (part.strip() for part in line.split("|"))
