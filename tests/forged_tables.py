@@ -63,7 +63,7 @@ def faults(forge: Forge, row: Row, who: str, found: Outcome, heard: str = "") ->
     others = {owner: words for owner, words in forge.secrets.items() if owner != who}
     if wanted is None:
         said += [f"changed {sorted(found.wrote)}"] if found.wrote else []
-        said += [f"was let in: {sorted(found.keys(mine))}"] if found.keys(mine) & {c.rstrip("!*") for _, c in row.clauses} else []
+        said += [] if found.refused or found.keys(mine) == {"button.unknown"} else [f"was let in: {sorted(found.keys(mine))}"]
         said += [f"told others: {told}"] if (told := {where for where, _, _ in found.shown} - {mine}) else []
         said += [f"not in their language: {answer!r}"] if language_of(answer) != PEOPLE[who][2] else []
     else:

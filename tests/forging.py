@@ -273,7 +273,7 @@ class Forge:
         resolved = {"resolved_at": self.now, "result": "已经更换灯泡，晚上正常亮了", "lead_handler_id": self.ids["leader"]}
         await made("new", "SUBMITTED")
         await made("urgent", "SUBMITTED", sla="P1", draft_id="spent")
-        self.ids["d_spent"] = "spent"
+        self.ids["d_report_spent"] = "spent"
         await made("taken", "ACCEPTED", lead_handler_id=self.ids["leader"])
         await made("work", "IN_PROGRESS", lead_handler_id=self.ids["leader"])
         await made("up", "ACCEPTED", level="community")
@@ -284,6 +284,7 @@ class Forge:
         await made("sealed", "RESOLVED", **hidden, **resolved)
         await made("care", "SUBMITTED", category="H05", text="私话reporter 低保")
         await made("far", "ACCEPTED", grid_code="G2", reporter_id=self.ids["supporter"], text="私话supporter", place_detail="")
+        await made("next_door", "SUBMITTED", category="H05", reporter_id=self.ids["neighbour"], text="私话neighbour", place_detail="")
         session.add(ProblemSupporter(problem_id=self.ids["p_work"], person_id=self.ids["supporter"], at=self.now))
         for name, who in (("log", "leader"), ("log_ended", "ended_leader")):  # the second lost the grid a moment after
             log = StateLog(
