@@ -172,7 +172,7 @@ BUTTONS = table("""
     figures =2026Q4 =-                   | leaders street: figures
     figures =2026Q4 =G2                  | other office street: figures
     export =problems =2026Q4             | leaders: export.done
-    export_unmasked =problems =2026Q4    | office: export.ask_reason
+    export_unmasked =problems =2026Q4    | office: export.ask_reason | leader: -
     # stale screens: the button of a card that has been overtaken, or an id in the wrong state, is refused to everybody
     accept p_work                        | leader: -
     contacted p_refused                  | leader: -

@@ -103,7 +103,7 @@ SENTENCES = table("""
     第四季度指标                               | leaders street: figures
     第四季度指标 G2                            | other office street: figures
     导出 问题墙台账 2026年第四季度              | leaders: export.done
-    导出 问题墙台账 2026年第四季度 不打码 原因:核对回访 | office: export.done
+    导出 问题墙台账 2026年第四季度 不打码 原因:核对回访 | office: export.done | leader: -
     导出 社区资料                              | heads: setup.export
     导入模板                                  | heads: setup.template
     服务记录卡 2026年第四季度 U01              | office liaison: record.cards
