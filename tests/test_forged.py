@@ -235,7 +235,7 @@ ALWAYS = ("9" * 22, "banana")
 HOSTILE = ("", "-1", "９９", "الف", "'; DROP TABLE person;--", "\x00", "\ud800", "²", "\u202e1", "a" * 50)
 KINDS = ("claimer", "p_new", "o_new", "t_open", "c_over", "check_in", "post_free", "pc_held", "team", "enrolment_applicant", "a_all",
          "audit", "log", "d_report", "d_order", "d_role", "d_roster", "d_enrolment", "d_import", "d_unit_enrolment")  # fmt: skip
-slow = pytest.mark.slow
+slow = (pytest.mark.slow, pytest.mark.timeout(600))
 
 
 def named(said: str) -> tuple[str, list[str]]:

@@ -196,7 +196,7 @@ def _holes(row: Row) -> list[str]:
     return [piece.partition("}")[0] for piece in row.said.split("{")[1:]]
 
 
-@pytest.mark.parametrize("share", [8, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [8, pytest.param(1, marks=(pytest.mark.slow, pytest.mark.timeout(600)))])
 async def test_everybody_types_everything(world_sqlite, share):
     forge = await Forge(world_sqlite).build()
     wrong = []
