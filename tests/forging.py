@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from test_holidays import NEXT
 from world import World
 
 from bot.converse import converse
@@ -403,6 +404,8 @@ class Forge:
         announced = {"text": "停电", "audience": "all", "pinned": False, "days": "30", "until": ""}
         await self._draft(session, "announcement", "coordinator", **announced)
         await self._draft(session, "import", "coordinator", **file)
+        await self._draft(session, "holidays", "coordinator", text=NEXT)
+        await self._draft(session, "holidays", "ended", "holidays_ended", text=NEXT)
         await self._draft(session, "enrolment", "neighbour", **enrol)
         await self._draft(session, "enrolment", "neighbour", "enrolment_new", mode="apply", name="证neighbour")
         await self._draft(session, "unit_enrolment", "neighbour", **formed)

@@ -164,6 +164,9 @@ BUTTONS = table("""
     import_file d_import_admin           | admin: setup.imported*
     import_file d_import_ended           | ended: -
     drop_file d_import                   | coordinator: setup.dropped
+    holidays_confirm d_holidays          | coordinator: holidays.entered*
+    holidays_confirm d_holidays_ended    | ended: -
+    holidays_drop d_holidays             | coordinator: cancelled
     invite member                        | leads admin: invite.made!*
     invite secretary                     | secretary admin: invite.made!*
     # §4 exports and §6: numbers to office, grid leader (own grid) and, without a case, the street; ledgers not to the street

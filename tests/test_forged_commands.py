@@ -111,6 +111,7 @@ SENTENCES = table("""
     邀请 证member                             | leads admin: invite.made!*
     邀请 证secretary                          | secretary admin: invite.made!*
     邀请 全部党员                              | heads: invite.list*
+    录入节假日                                | heads: holidays.ask
     海报 G1                                                             # there is no page here: nobody gets one
     # §5 Enrollment, at the desk and one's own
     代报到 证neighbour 13900000001 社区党员 青禾苑4幢 | office: enrolment.ask_name
