@@ -15,7 +15,20 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import Claim, Enrollment, Occurrence, Problem, StateLog
-from services import checkins, deadlines, due_alarms, enrolments, moves, post, problems, ratings, reviews, tickets
+from services import (
+    checkins,
+    deadlines,
+    due_alarms,
+    enrolments,
+    meeting_alarms,
+    moves,
+    post,
+    problems,
+    promise_calendar,
+    ratings,
+    reviews,
+    tickets,
+)
 from services.alarms import drop_alarms, set_alarm
 from services.context import Context
 from services.due_alarms import IN_WORK
@@ -182,5 +195,17 @@ async def _waits(context: Context, job: str, subject: str) -> bool:
     return await context.session.scalar(query.limit(1)) is not None
 
 
+async def _meetings(context: Context, before: Calendar) -> list[Changed]:
+    """The alarms of meetings: their dates were chosen by people and stay."""
+    await meeting_alarms.recount(context)
+    return []
+
+
+async def _promises(context: Context, before: Calendar) -> list[Changed]:
+    """The alarms of the year of promises, which nobody was told a date of yet."""
+    await promise_calendar.plan(context, "")
+    return []
+
+
 # Who counts in workdays has a line here.
-RECOUNTERS: tuple[Recounter, ...] = (_problems, _answers, _reviews, _enrolments, _hours)
+RECOUNTERS: tuple[Recounter, ...] = (_problems, _answers, _reviews, _enrolments, _hours, _meetings, _promises)
