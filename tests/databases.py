@@ -7,10 +7,11 @@ the end of the run says so in red: half a test run must not look like a whole on
 import asyncio
 import itertools
 import shutil
-import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 import pytest
@@ -19,7 +20,29 @@ from postgres import PostgresServer, PostgresUnavailableError
 NOT_TESTED = "NOT TESTED: "
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
+Result = TypeVar("Result")
 MakeSchema = Callable[[str], Awaitable[None]]
+
+# Empties every table that has rows and begins every number anew; a tenth of the time that another database takes.
+_EMPTY = """
+do $$
+declare filled text[] := '{}'; name text; found bool;
+begin
+  for name in select format('public.%I', tablename) from pg_tables where schemaname = 'public' and tablename <> 'alembic_version' loop
+    execute 'select exists (select from ' || name || ')' into found;
+    if found then filled := filled || name; end if;
+  end loop;
+  if filled <> '{}' then execute 'truncate ' || array_to_string(filled, ', ') || ' cascade'; end if;
+  perform setval(oid, 1, false) from pg_class where relkind = 'S' and relnamespace = 'public'::regnamespace;
+end $$
+"""
+# What tells that a test changed the tables themselves.
+_SHAPE = """
+with ours as (select oid from pg_class where relnamespace = 'public'::regnamespace)
+select (select count(*) from ours), (select count(*) from pg_constraint where connamespace = 'public'::regnamespace),
+       (select count(*) from pg_trigger where tgrelid in (select oid from ours)),
+       (select count(*) from pg_attribute where attrelid in (select oid from ours))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +85,7 @@ def chromium_path() -> str:
 
 
 class Databases:
-    """Makes fresh databases: a file copied (SQLite) or a template cloned (PostgreSQL), which takes milliseconds."""
+    """Makes fresh databases, which takes milliseconds: a file copied (SQLite); a template cloned, or one emptied again (PostgreSQL)."""
 
     def __init__(self, make_schema: MakeSchema, directory: Path) -> None:
         self._make_schema = make_schema
@@ -71,6 +94,7 @@ class Databases:
         self._template: Path | None = None
         self._server: PostgresServer | None = None
         self._unavailable = ""
+        self._empty: list[str] = []
 
     @contextmanager
     def fresh(self, kind: str, bare: bool = False) -> Iterator[str]:
@@ -101,11 +125,16 @@ class Databases:
     @contextmanager
     def _fresh_postgresql(self, bare: bool) -> Iterator[str]:
         server = self.started()
-        name = f"test_{next(self._numbers)}"
-        template = "template0" if bare else "filled"
-        _run(_execute(server, f"create database {name} template {template} strategy file_copy"))
+        if bare or not self._empty:
+            name = f"test_{next(self._numbers)}"
+            _run(_execute(server, f"create database {name} template {'template0' if bare else 'filled'} strategy file_copy"))
+        else:
+            name = self._empty.pop()
         yield server.url(name)
-        _run(_execute(server, f"drop database {name} with (force)"))
+        if bare or not _run(_emptied(server, name)):
+            _run(_execute(server, f"drop database {name} with (force)"))
+        else:
+            self._empty.append(name)
 
     def started(self) -> PostgresServer:
         """Give the running server with its template, or skip the test, loudly."""
@@ -127,6 +156,23 @@ def _sqlite_url(file: Path) -> str:
     return f"sqlite+aiosqlite:///{file}"
 
 
+async def _emptied(server: PostgresServer, name: str) -> bool:
+    """Empty a database for the next test; False when it is none of use: its tables were changed, or somebody still works in it."""
+    shapes = []
+    for database in ("filled", name):
+        connection = await asyncpg.connect(host=str(server.directory), port=5432, user="postgres", database=database)
+        try:
+            shapes.append(await connection.fetchrow(_SHAPE))
+            if database == name and shapes[0] == shapes[1]:
+                await connection.execute("set lock_timeout = '1s'")
+                await connection.execute(_EMPTY)
+        except asyncpg.PostgresError:
+            return False
+        finally:
+            await connection.close()
+    return shapes[0] == shapes[1]
+
+
 async def _execute(server: PostgresServer, statement: str) -> None:
     connection = await asyncpg.connect(host=str(server.directory), port=5432, user="postgres", database="postgres")
     try:
@@ -135,24 +181,14 @@ async def _execute(server: PostgresServer, statement: str) -> None:
         await connection.close()
 
 
-def _run(work: Awaitable[None]) -> None:
-    """Do asynchronous work in a thread of its own, so that the test's event loop is left alone."""
-    failures: list[BaseException] = []
+def _run(work: Awaitable[Result]) -> Result:
+    """Do asynchronous work in a thread of its own, so that the test's event loop is left alone; what came of it."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _as_coroutine(work)).result()
 
-    async def do() -> None:
-        await work
 
-    def run() -> None:
-        try:
-            asyncio.run(do())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
+async def _as_coroutine(work: Awaitable[Result]) -> Result:
+    return await work
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,7 +20,7 @@ from bot.settings import Settings
 from demo.people import Cast
 from models import ChatAccount, Person, Place, keyring
 from models.database import Database, migrate
-from services import door
+from services import building_doors
 from services.clock import HandClock
 
 NOW = datetime.fromisoformat("2026-11-23T10:00:00+08:00")
@@ -47,7 +47,7 @@ async def fill(url: str, folder: Path) -> None:
         for row in Cast(NOW, on_web_chat=False).rows:
             session.add(row)
             await session.flush()
-        await door.doors(session)
+        await building_doors.doors(session)
     await database.close()
 
 

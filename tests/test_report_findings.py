@@ -112,7 +112,7 @@ async def test_an_anonymous_report_does_not_take_the_home(world_sqlite):
     assert (await world_sqlite.person("R101").says("匿名报:路灯不亮")).shows("在哪里")
 
 
-@pytest.mark.parametrize("said", ["我的积分", "预约说事", "最近的驿站", "许愿：一台轮椅"])
+@pytest.mark.parametrize("said", ["我的积分", "最近的驿站", "许愿：一台轮椅"])
 async def test_what_is_not_built_yet_is_said_so(world_sqlite, said):
     answer = await world_sqlite.person("R101").says(said)
     assert "转人工" in answer.buttons

@@ -190,22 +190,41 @@ async def made_world(url: str, folder: Path, platform: str = "memory", now: str 
         await app.stop()
 
 
-# What a database holds once the demo is loaded for a platform at a moment (an SQLite file, or a PostgreSQL database to be cloned), and the
+# What an SQLite file holds once the demo is loaded for a platform at a moment, or in which schema of its database PostgreSQL keeps it; and the
 # cards that stand then: loading takes longer than a test.
 _LOADED: dict[tuple[str, str, datetime, bool], tuple[bytes | str, list[Shown]]] = {}
+_KEEP = """
+do $$ declare name text; found bool; begin
+  create schema {kept};
+  for name in select quote_ident(tablename) from pg_tables where schemaname = 'public' and tablename <> 'alembic_version' loop
+    execute 'select exists (select from public.' || name || ')' into found;
+    if found then execute 'create table {kept}.' || name || ' as table public.' || name; end if;
+  end loop;
+  execute 'create table {kept}.numbers as select schemaname, sequencename, last_value from pg_sequences where schemaname = ''public''';
+end $$
+"""
+_PUT_BACK = """
+do $$ declare name text; begin
+  set local session_replication_role = replica;
+  for name in select quote_ident(tablename) from pg_tables where schemaname = '{kept}' and tablename <> 'numbers' loop
+    execute 'insert into public.' || name || ' select * from {kept}.' || name;
+  end loop;
+  perform setval(format('public.%I', sequencename)::regclass, last_value) from {kept}.numbers where last_value is not null;
+end $$
+"""
 
 
 async def _fill(app: Application, memory: MemoryPlatform, platform: str, digests: bool) -> None:
     """Load the demo community, or put in place what was loaded before."""
     now, url = app.clock.now(), make_url(app.database.url)
     file = Path(url.database) if app.database.sqlite else None
-    key = ("" if file else str(url.query.get("host")), platform, now, digests)
+    key = ("" if file else app.database.url, platform, now, digests)
     if key in _LOADED:
         stored, cards = _LOADED[key]
         if file is not None:
             file.write_bytes(stored)
         else:
-            await _execute(url, f"drop database {url.database} with (force)", f"create database {url.database} template {stored}")
+            await _execute(url, _PUT_BACK.format(kept=stored))
         memory.messages += copy.deepcopy(cards)
         return
     await migrate(app.database.url)
@@ -215,21 +234,20 @@ async def _fill(app: Application, memory: MemoryPlatform, platform: str, digests
             await session.execute(sa.delete(Occurrence).where(Occurrence.job.in_(due_alarms.JOBS)))
         await _rename(session, platform)
         await _show_cards(session, memory)
-    await app.database.close()  # SQLite moves its write-ahead log into the file; PostgreSQL clones only what nobody is connected to
     if file is not None:
+        await app.database.close()  # SQLite moves its write-ahead log into the file
         stored = file.read_bytes()
     else:
-        stored = f"{url.database}_loaded"
-        await _execute(url, f"create database {stored} template {url.database}")
+        stored = f"kept_{len(_LOADED)}"
+        await _execute(url, _KEEP.format(kept=stored))
     _LOADED[key] = stored, copy.deepcopy(memory.messages)
 
 
-async def _execute(url: URL, *statements: str) -> None:
-    """Say something to the server at `url`, from outside the database that it names."""
-    connection = await asyncpg.connect(host=url.query["host"], port=5432, user=url.username, database="postgres")
+async def _execute(url: URL, statement: str) -> None:
+    """Say something to the PostgreSQL database at `url`, on a connection of its own."""
+    connection = await asyncpg.connect(host=url.query["host"], port=5432, user=url.username, database=url.database)
     try:
-        for statement in statements:
-            await connection.execute(f"{statement} strategy file_copy" if statement.startswith("create") else statement)
+        await connection.execute(statement)
     finally:
         await connection.close()
 
