@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from services.examples import Examples, read_examples
+from services.geography import distance_m
+from services.intake import NEAR_METRES
 from services.places import Gazetteer, NamedPlace
 from services.understanding import counted, same_matter, understand
 
@@ -48,7 +50,7 @@ def _place(entry: Mapping[str, Any], kind: Any, aliases: tuple[str, ...]) -> Nam
     return NamedPlace(entry["name"], entry["grid"], entry["lat"], entry["lon"], kind, aliases)
 
 
-def _read(name: str) -> list[Row]:
+def read_sentences(name: str) -> list[Row]:
     """Return the rows of one file of sentences or pairs; none when the file is not there."""
     path = _SENTENCES / f"{name}.jsonl"
     if not path.exists():
@@ -126,13 +128,15 @@ def score_pairs(rows: list[Row], gazetteer: Gazetteer, failures: list[str]) -> S
     """Return precision and recall of finding near-duplicates; what went wrong is added to failures.
 
     Both reports of a pair have one category and one grid, so the question is what the intake asks then: are they of
-    the same matter, and not at two different places.
+    the same matter, and not at two places more than 50 m apart.
     """
     found, wanted = [], []
     for row in rows:
-        names = [_name_in_grid(gazetteer, row[key], row["grid"]) for key in ("first", "second")]
-        apart = all(names) and names[0] != names[1]
-        same_place = all(names) and not apart
+        named = [_in_grid(gazetteer, row[key], row["grid"]) for key in ("first", "second")]
+        known = [place for place in named if place is not None]
+        both = len(known) == len(named)
+        same_place = both and distance_m(known[0].lat, known[0].lon, known[-1].lat, known[-1].lon) <= NEAR_METRES
+        apart = both and not same_place
         merged = row["same_grid"] and not apart and same_matter(row["first"], row["second"], same_place, row["category"])
         if merged:
             found.append(row["duplicate"])
@@ -143,11 +147,11 @@ def score_pairs(rows: list[Row], gazetteer: Gazetteer, failures: list[str]) -> S
     return {"duplicates, precision": _share(found), "duplicates, recall": _share(wanted)}
 
 
-def _name_in_grid(gazetteer: Gazetteer, text: str, grid: str) -> str | None:
+def _in_grid(gazetteer: Gazetteer, text: str, grid: str) -> NamedPlace | None:
     """Return the place a text names, of several the one in the grid."""
     match = gazetteer.find(text)
     fitting = [place for place in match.places if match.kind == "place" or place.grid == grid]
-    return fitting[0].name if fitting else None
+    return fitting[0] if fitting else None
 
 
 def microseconds(rows: list[Row]) -> str:
@@ -174,9 +178,9 @@ def tables(halves: Iterable[str] = _HALVES) -> Iterator[tuple[str, Scores, list[
         if len(missing((half,))) == _FILES_A_HALF:
             continue
         failures: list[str] = []
-        rows = _read(half)
+        rows = read_sentences(half)
         scores = score_sentences(rows, gazetteer, failures)
-        scores |= score_pairs(_read(f"pairs_{half}"), gazetteer, failures)
+        scores |= score_pairs(read_sentences(f"pairs_{half}"), gazetteer, failures)
         scores["µs a sentence"] = microseconds(rows)
         yield half, scores, failures
 

@@ -6,6 +6,7 @@ Source: domain.md §2 (urgent lexicon). The words are data, read by services.lex
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from services.lexicon import Alarm, Lexicon, Sign
 
@@ -16,12 +17,22 @@ _CLAUSE_END = re.compile(r"[,。!?;、\n]")
 Span = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Mention:
+    """Where a sentence names a danger, meant or not, and what the rules hold against its being meant."""
+
+    category: str
+    start: int
+    end: int
+    doubts: frozenset[str]
+
+
 class Dangers:
     """The dangers in one folded sentence; what was looked for once is remembered."""
 
     def __init__(self, folded: str, words: Lexicon) -> None:
         """Take a folded sentence."""
-        self._folded = folded
+        self.folded = self._folded = folded
         self._words = words
         self._sayable = words.sayable(folded)
         self._spans: dict[str, list[Span]] = {}
@@ -45,6 +56,23 @@ class Dangers:
                 return (alarm.category, self._folded[start:end]), None
             feared = feared or alarm.category
         return None, feared
+
+    def mention(self) -> Mention | None:
+        """Return the danger that is named with the fewest doubts, the one that is meant where there is one; None where none is named."""
+        mentions = [
+            Mention(alarm.category, meeting[0], meeting[1], self._doubts(alarm, meeting))
+            for alarm in self._words.alarms
+            for sign in alarm.signs
+            if (meeting := self._meeting(sign, alarm.lasting)) is not None
+        ]
+        return min(mentions, key=lambda mention: len(mention.doubts), default=None)
+
+    def _doubts(self, alarm: Alarm, meeting: tuple[int, int, bool]) -> frozenset[str]:
+        """Return what stands against a danger's being meant."""
+        unless = alarm.unless is not None and alarm.unless.search(self._folded) is not None
+        recent = not alarm.lasting and self._is_past("recent", meeting[1])
+        doubts = {"unless": unless, "recent": recent, "past": self._is_past("past", meeting[1]), "denied": not meeting[2]}
+        return frozenset(doubt for doubt, stands in doubts.items() if stands)
 
     def _hit(self, alarm: Alarm) -> tuple[int, int, bool] | None:
         """Return where a sign of the alarm stands and whether it is meant; None where there is none."""
@@ -147,9 +175,13 @@ def gap(one: list[Span], other: list[Span]) -> int:
 def clause_of(said: str, folded: str) -> str:
     """Return the clause of a text in which the words are said first."""
     start = folded.find(said)
-    before = _CLAUSE_END.split(folded[:start])[-1]
-    after = _CLAUSE_END.split(folded[start + len(said) :])[0]
+    before, after = clauses_around(folded, start, start + len(said))
     return before + said + after
+
+
+def clauses_around(folded: str, start: int, end: int) -> tuple[str, str]:
+    """Return what stands in one clause with a stretch of a text: before it and behind it."""
+    return _CLAUSE_END.split(folded[:start])[-1], _CLAUSE_END.split(folded[end:])[0]
 
 
 def _around(one: Span, other: Span) -> Span:

@@ -30,6 +30,7 @@ _SECTIONS = (
     "urgent",
     "bystanders",
     "urgent_guards",
+    "urgent_cues",
     "chatter",
     "for_other",
     "likeness",
@@ -106,6 +107,7 @@ class Lexicon:
     alarms: tuple[Alarm, ...]
     bystanders: frozenset[str]
     guards: Mapping[str, re.Pattern[str]]
+    cues: Mapping[str, re.Pattern[str]]
     chatter: Mapping[str, re.Pattern[str]]
     for_other: re.Pattern[str]
     filler: re.Pattern[str]
@@ -162,6 +164,7 @@ def read_lexicon(data: Mapping[str, Any]) -> Lexicon:
         alarms=tuple(_alarm(entry, known, parts, words) for entry in data["urgent"]),
         bystanders=frozenset(_parts("bystanders", data["bystanders"]["parts"], parts)[0]),
         guards={name: _compile(f"urgent_guards {name}", value) for name, value in data["urgent_guards"].items()},
+        cues={name: _compile(f"urgent_cues {name}", value) for name, value in data["urgent_cues"].items()},
         chatter={name: _compile(f"chatter {name}", value) for name, value in data["chatter"].items()},
         for_other=_compile("for_other", data["for_other"]["pattern"]),
         filler=_compile("likeness", likeness["filler"]),

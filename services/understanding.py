@@ -20,6 +20,7 @@ from services import places
 from services.dangers import Dangers, Span, clause_of, gap, spans_of
 from services.examples import Example, Examples, Shares, read_examples
 from services.lexicon import Category, Lexicon, LexiconError, lexicon, read_lexicon
+from services.urgency import Urgency, features_of, read_urgency
 
 __all__ = [
     "CONFIDENT",
@@ -34,6 +35,7 @@ __all__ = [
     "normalise",
     "read_lexicon",
     "same_matter",
+    "shown",
     "similarity",
     "understand",
     "urgent_category",
@@ -41,7 +43,6 @@ __all__ = [
 
 CONFIDENT = 0.6
 DUPLICATE = 0.5
-_ALIKE_THING = 0.05
 _ALIKE_PLACE = 0.15
 _SIDES = 2
 
@@ -56,6 +57,9 @@ _EXAMPLES_WEIGHT = 0.9
 _CHATTER = 0.4
 _LIKE = 0.99
 _UNLIKE = 0.03
+_DOUBTS = ("ask", "past", "future", "denial", "elsewhere", "knowledge", "wish", "exaggeration")
+_MEANT = -0.8
+_DANGEROUS = 1.5
 _ORDINARY = 0.6
 _MOST_SAID = 40
 _HINT = 0.2
@@ -102,17 +106,18 @@ class Understanding:
         return self.best is not None and self.best.confidence >= CONFIDENT
 
 
-def understand(text: str, examples: Examples | None = None) -> Understanding:
+def understand(text: str, examples: Examples | None = None, urgency: Urgency | None = None) -> Understanding:
     """Return what the sentence is about; the same answer for the same text, whatever its spelling and spacing.
 
-    `examples`: others than those of texts/understanding_examples.toml, to measure with.
+    `examples`: others than those of texts/understanding_examples.toml, to measure with; `urgency`: other weights than those of
+    texts/urgency.tsv.
     """
     words = lexicon()
     folded = _fold(text, words)
     scores = _scores(folded, words)
     known = examples or _known_examples()
     shares = known.shares(places.without_places(folded))
-    alarm, feared = _alarm(folded, scores, known, shares, words)
+    alarm, feared = _alarm(folded, scores, known, shares, urgency or read_urgency(), words)
     for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT if feared != _OTHER else _HINT)):
         if category is not None:
             scores[category] = _either(scores.get(category, 0.0), weight)
@@ -151,6 +156,11 @@ def counted(sentences: Iterable[Example]) -> Examples:
     return Examples((category, urgent, places.without_places(_fold(text, lexicon()))) for category, urgent, text in sentences)
 
 
+def shown(text: str) -> frozenset[str]:
+    """Return what a sentence shows about its urgency: what services.urgency weighs, and bench.urgency learns from."""
+    return features_of(Dangers(_fold(text, lexicon()), lexicon()), lexicon())
+
+
 def normalise(text: str) -> str:
     """Return the text in half width, with single spaces, without control, zero-width and direction characters."""
     return places.plain(text)
@@ -165,10 +175,10 @@ def same_matter(first: str, second: str, same_place: bool = False, category: str
     """Tell whether two reports of one category and one grid look like the same matter (domain.md §1, near-duplicate).
 
     Different buildings, units, doors, floors, numbered things or sides are different matters, and so are different
-    things of one kind (a swing, a slide); what kinds count depends on the category. About one place (`same_place`) it is
-    enough that they name the same thing, or the same unit, door, floor or side; else their texts, without places and filler
-    words, must be a little alike. Elsewhere these must have something in common where both name the same thing, and half of
-    their pairs of characters where they do not.
+    things of one kind (a swing, a slide); what kinds count depends on the category. Else it is enough that they name the same
+    thing, or at one place (`same_place`, or the same building number) the same unit, door, floor or side. Where they do not, their
+    texts, without places and filler words, must be a little alike at one place, and elsewhere have half of their pairs of
+    characters in common.
     """
     words = lexicon()
     folded = (_fold(first, words), _fold(second, words))
@@ -185,10 +195,11 @@ def same_matter(first: str, second: str, same_place: bool = False, category: str
         return False
     named = shared - words.qualities
     pinned = bool(sides[0] & sides[1]) or any(mine & theirs for mine, theirs in zip(spots[0][1:], spots[1][1:], strict=True))
-    if same_place and (named or pinned):
+    here = same_place or bool(spots[0][0] & spots[1][0])
+    if named or (here and pinned):
         return True
     alike = _dice(*(words.filler.sub(" ", places.without_places(text)) for text in folded))
-    return alike >= (_ALIKE_THING if named else _ALIKE_PLACE if same_place else DUPLICATE)
+    return alike >= (_ALIKE_PLACE if here else DUPLICATE)
 
 
 def categories() -> Mapping[str, Category]:
@@ -201,7 +212,8 @@ def urgent_category(text: str) -> str | None:
     words = lexicon()
     folded = _fold(text, words)
     known = _known_examples()
-    alarm, _ = _alarm(folded, _scores(folded, words), known, known.shares(places.without_places(folded)), words)
+    shares = known.shares(places.without_places(folded))
+    alarm, _ = _alarm(folded, _scores(folded, words), known, shares, read_urgency(), words)
     return alarm[0] if alarm else None
 
 
@@ -247,26 +259,48 @@ def _scores(folded: str, words: Lexicon) -> dict[str, float]:
 
 
 def _alarm(
-    folded: str, scores: Mapping[str, float], known: Examples, shares: Shares | None, words: Lexicon
+    folded: str, scores: Mapping[str, float], known: Examples, shares: Shares | None, urgency: Urgency, words: Lexicon
 ) -> tuple[tuple[str, str] | None, str | None]:
     """Return the category and the words of a danger that is meant, or None, and the category of one only feared.
 
-    The rules decide, and the plain words of domain.md §2 are theirs alone. Where they find a danger in a sentence that is
-    like none of the urgent examples, as a whole or in the clause of the danger, it is only feared; where they find none and
-    the sentence is all but surely like them, speaks of no other matter and has no word of doubt in it, it is meant.
+    The rules find the dangers. A plain word of domain.md §2 that nothing in the sentence makes doubtful is theirs alone; of the
+    others the classifier, or the examples where a sentence is like none of the urgent ones, say whether they are only feared.
+    Where the rules find none that is meant, it is one all the same if the classifier is very sure, or if the sentence is all but
+    surely like the urgent examples, speaks of no other matter and has no word of doubt in it.
     """
-    alarm, feared = Dangers(folded, words).find()
-    if shares is None:
-        return alarm, feared
-    if alarm is not None:
-        if shares.danger < _UNLIKE and not words.guards["plain"].search(folded):
-            clause = known.shares(places.without_places(clause_of(alarm[1], folded)))
-            if clause is None or clause.danger < _UNLIKE:
-                return None, alarm[0]
+    dangers = Dangers(folded, words)
+    alarm, feared = dangers.find()
+    plain = words.guards["plain"].search(folded) is not None
+    if alarm is not None and plain and not _doubtful(folded, words):
         return alarm, None
-    if feared is None and shares.danger > _LIKE and not words.guards["doubt"].search(folded) and not _ordinary(folded, scores, words):
-        return (max(sorted(shares.urgent), key=lambda category: shares.urgent[category]), folded[:_MOST_SAID]), None
+    sureness = urgency.sureness(features_of(dangers, words))
+    if alarm is not None:
+        meant = sureness > _MEANT and (plain or not _unlike(alarm[1], folded, known, shares))
+        return (alarm, None) if meant else (None, alarm[0])
+    urgent = shares.urgent if shares else {}
+    likest = max(sorted(urgent), key=lambda category: urgent[category], default=_OTHER)
+    if sureness > _DANGEROUS:
+        mention = dangers.mention()
+        return (mention.category if mention else likest, folded[:_MOST_SAID]), None
+    alike = shares is not None and shares.danger > _LIKE
+    if alike and feared is None and not words.guards["doubt"].search(folded) and not _ordinary(folded, scores, words):
+        return (likest, folded[:_MOST_SAID]), None
     return None, feared
+
+
+def _doubtful(folded: str, words: Lexicon) -> bool:
+    """Tell whether any word makes it doubtful that a danger is there now, and none says that it is said in earnest."""
+    if words.guards["earnest"].search(folded):
+        return False
+    return any(words.cues[name].search(folded) for name in _DOUBTS) or words.guards["doubt"].search(folded) is not None
+
+
+def _unlike(said: str, folded: str, known: Examples, shares: Shares | None) -> bool:
+    """Tell whether a sentence, and the clause of its danger too, is like none of the urgent examples."""
+    if shares is None or shares.danger >= _UNLIKE:
+        return False
+    clause = known.shares(places.without_places(clause_of(said, folded)))
+    return clause is None or clause.danger < _UNLIKE
 
 
 def _ordinary(folded: str, scores: Mapping[str, float], words: Lexicon) -> bool:

@@ -308,7 +308,7 @@ def test_the_examples_are_of_known_categories_and_each_stands_once():
 
 def test_hardly_a_held_sentence_is_an_example():
     """Two authors write the same short sentence now and then; the bench leaves those examples out where it measures them."""
-    held = {row["text"] for row in bench._read("held")}
+    held = {row["text"] for row in bench.read_sentences("held")}
     assert len(held & {text for _, _, text in read_examples()}) <= 0.03 * len(held)
 
 
@@ -363,7 +363,7 @@ def test_the_bench_says_which_half_is_not_here(tmp_path, monkeypatch, capsys):
 
 
 def test_the_bench_on_the_tune_half_stays_above_the_first_stage():
-    rows = bench._read("tune")
+    rows = bench.read_sentences("tune")
     if not rows:
         pytest.skip("the sentences are not here")
     ((_, scores, _),) = bench.tables(("tune",))
