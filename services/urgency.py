@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from math import sqrt
+from math import fsum, sqrt
 from pathlib import Path
 
 from services import places
@@ -19,7 +19,7 @@ from services.dangers import Dangers, Mention, clauses_around
 from services.lexicon import Lexicon
 
 BIAS = "bias"
-_DANGER = "Ж"
+_DANGER = "ж"
 _LONGEST_PIECE = 3
 _AT_THE_START = 3
 _SPACE = re.compile(r"\s")
@@ -34,8 +34,8 @@ class Urgency:
 
     def sureness(self, features: frozenset[str]) -> float:
         """Return the log odds that a sentence with these features is urgent: above 0 it is likelier than not."""
-        known = [self._weights[feature] for feature in sorted(features) if feature in self._weights]
-        return self._weights[BIAS] + sum(known) / sqrt(max(1, len(known)))
+        known = [self._weights[feature] for feature in features if feature in self._weights]
+        return self._weights[BIAS] + fsum(known) / sqrt(max(1, len(known)))
 
 
 @cache

@@ -101,7 +101,7 @@ async def test_outside_every_grid_goes_to_the_coordinator(world_sqlite):
 
 async def test_an_unsure_category_is_asked_with_three_and_other(world_sqlite):
     resident = world_sqlite.person("R101")
-    answer = await resident.says("匿名报:3幢楼上有人赌博打牌吵得要死")
+    answer = await resident.says("匿名报:3幢楼下有人打牌吵得要死 烟味也大")
     assert "请选择类别" in answer
     assert answer.buttons[-1] == "其他"
     assert len(answer.buttons) <= 4

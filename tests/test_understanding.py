@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import understanding as bench
+from bench.urgency import WEIGHTS, learn
 from services.examples import read_examples
 from services.lexicon import lexicon
 from services.needed_characters import needed_characters
@@ -20,10 +21,12 @@ from services.understanding import (
     normalise,
     read_lexicon,
     same_matter,
+    shown,
     similarity,
     understand,
     urgent_category,
 )
+from services.urgency import BIAS, Urgency
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS = json.loads((ROOT / "demo" / "problems.json").read_text("utf-8"))
@@ -298,6 +301,36 @@ def test_a_danger_unlike_any_urgent_example_is_only_feared_but_never_one_of_the_
     assert understand(said).urgent
     assert understand(said, calm).urgent is None
     assert understand(said + "，着火了", calm).urgent
+
+
+def test_the_classifier_doubts_what_the_rules_find_and_finds_what_they_miss_but_never_judges_a_plain_word():
+    calm, alarmed = (Urgency({BIAS: odds}) for odds in (-9.0, 9.0))
+    found, plain, missed = "王阿姨摔在台阶上，腿断了", "9幢着火了", "那人脑壳撞歪了站都站不稳当"
+    assert understand(found, urgency=alarmed).urgent
+    assert understand(found, urgency=calm).urgent is None
+    assert understand(found, urgency=calm).guesses
+    assert understand(plain, urgency=calm).urgent
+    assert understand(f"不是演习，{plain}", urgency=calm).urgent
+    assert understand(f"上次{plain}吗", urgency=calm).urgent is None
+    assert understand(missed, urgency=alarmed).urgent
+    assert understand(missed, urgency=calm).urgent is None
+
+
+def test_what_a_sentence_shows_is_weighed():
+    features = shown("前年这里着过火，现在有人打架")
+    assert {"guard past", "earlier past", "before now", "at several", "said 打架", "ж$"} <= features
+    known = learn([(features, True), (features, True), (shown("路灯不亮"), False), (shown("路灯不亮"), False)])
+    assert Urgency(known).sureness(features) > 0 > Urgency(known).sureness(shown("路灯不亮"))
+    assert set(known) <= features | shown("路灯不亮") | {BIAS}
+
+
+def test_the_weights_know_every_cue_and_every_guard_and_no_other():
+    """Whoever changes an example, a cue, a guard or a danger learns the weights anew: `python -m bench.urgency --write`."""
+    features = [line.split("\t")[0] for line in WEIGHTS.read_text("utf-8").splitlines()]
+    assert len(set(features)) == len(features)
+    named = [feature.split(" ", 1) for feature in features if " " in feature]
+    assert {name for kind, name in named if kind == "guard"} <= set(DATA["urgent_guards"])
+    assert {name for kind, name in named if kind in ("any", "before", "after", "earlier", "later")} == set(DATA["urgent_cues"])
 
 
 def test_the_examples_are_of_known_categories_and_each_stands_once():
