@@ -92,6 +92,13 @@ async def holidays(settings: Settings, arguments: argparse.Namespace) -> int:
     return await enter_holidays(settings, arguments.file, arguments.check, arguments.language)
 
 
+async def calendar(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print what will happen when: jobs, alarms, meetings, deadlines, days off."""
+    from bot.calendar import show
+
+    return await show(settings, arguments.begin, arguments.until, arguments.language)
+
+
 async def load(settings: Settings, arguments: argparse.Namespace) -> int:
     """Store a community from a JSON file in the form of demo/community.json."""
     from bot.operations import load_community
@@ -166,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     notice.add_argument("file", help="the notice")
     notice.add_argument("--check", action="store_true", help="only say what is understood")
     notice.add_argument("--language", **language)  # type: ignore[arg-type]
+    coming_up = add("calendar", calendar)
+    coming_up.add_argument("begin", nargs="?", default="", metavar="FROM", help="the first day, such as 2026-11-23 (today)")
+    coming_up.add_argument("until", nargs="?", default="", metavar="TO", help="the last day (30 days later)")
+    coming_up.add_argument("--language", **language)  # type: ignore[arg-type]
     add("load", load).add_argument("file", help="the community's file")
     add("doctor", doctor).add_argument("--retry", action="store_true", help="put what was put aside or died back in line, once")
     sheets = add("posters", posters)
