@@ -35,16 +35,16 @@ async def live(begin: datetime, days: int, seed: int) -> tuple[str, list[str]]:
     """So many days of the community from `begin` on: the summary as Markdown, and what broke."""
     started = time.perf_counter()
     async with town(begin, seed) as made:
-        plans = _plans(made, started)
-        plans(begin.date())
-        await made.live(begin + timedelta(days=days), plans)
+        each_day = plans(made)
+        each_day(begin.date())
+        await made.live(begin + timedelta(days=days), each_day)
         broken = await checks.broken_rules(made, begin)
         return await summary.markdown(made, begin, time.perf_counter() - started, broken), broken
 
 
-def _plans(made: Town, started: float) -> Callable[[date], None]:
-    """What each day brings."""
-    problems, work = Problems(made), Work(made)
+def plans(made: Town) -> Callable[[date], None]:
+    """What each day brings; on the first of a month how far it is, on standard error."""
+    problems, work, started = Problems(made), Work(made), time.perf_counter()
     governance = Governance(made, work)
 
     def plan(day: date) -> None:

@@ -19,7 +19,7 @@ from services.context import SCHEDULER, Context, ground
 from services.metrics import Ratio
 from services.periods import Quarter
 from services.spans import Span
-from services.workdays import local
+from services.workdays import ZONE, local
 
 COMMAND = "python3 dev.py bench two_years --write docs/two-years.md"
 ASSERTED = """Asserted (`bench/years/checks.py`): no job failed, waited or rang late; nothing put aside, no dead letter, no two
@@ -85,6 +85,7 @@ async def _quarter(context: Context, span: Span, town: Town) -> dict[str, Any]:
     session, at = context.session, min(context.now, span.end + timedelta(days=30))
     found = await metrics.cohort(context, span, at)
     fair = (await metrics.weights(context))["fair"]
+    began = datetime.combine(town.begin, datetime.min.time(), ZONE)
     within = lambda column: (column >= span.begin, column < span.end)  # noqa: E731
 
     async def count(column: Any, *where: Any) -> int:
@@ -116,7 +117,8 @@ async def _quarter(context: Context, span: Span, town: Town) -> dict[str, Any]:
         "orders": await count(Order.submitted_at), "tasks": await count(Task.created_at),
         "claims verified": await count(Claim.verified_at, Claim.state == "VERIFIED"),
         "hours verified": f"{await session.scalar(hours) or 0:g}",
-        "workdays": _workdays(town, span, context.now), "digests": await count(DigestRun.covers_to, DigestRun.kind == "daily"),
+        "workdays": _workdays(town, span, context.now),
+        "digests": await count(DigestRun.covers_to, DigestRun.kind == "daily", DigestRun.covers_to > began),
         "digest messages": await session.scalar(daily), "echo wall posts": await session.scalar(walls),
         "joint meeting": ", ".join(f"{state}{'' if number == 1 else f' × {number}'}" for state, number in sorted(states.items())) or "—",
     }  # fmt: skip

@@ -1,0 +1,48 @@
+"""The simulated life of bench/two_years.py, in little: a week of the demo community, and that what breaks is seen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from bench.two_years import plans
+from bench.years import checks, summary
+from bench.years.town import town
+from bot.calendar import works_on
+from models import Occurrence, OutboxMessage
+from scheduler.jobs import JOBS
+from services.workdays import ZONE, local
+
+NOT_TODAY = ("not a workday", "not now")
+
+
+async def test_a_week_holds_every_invariant_and_a_broken_one_is_seen():
+    begin = datetime(2026, 1, 8, 8, tzinfo=ZONE)  # a Thursday
+    async with town(begin, 1) as made:
+        each_day = plans(made)
+        each_day(begin.date())
+        await made.live(begin + timedelta(days=7), each_day)
+        assert await checks.broken_rules(made, begin) == []
+        assert made.counts["reported"] >= 7
+        assert sum(made.refusals.values()) <= 2, made.refusals
+        text = await summary.markdown(made, begin, 1.0, [])
+        assert "| 办结率 |" in text and "| daily_digest |" in text
+
+        # the calendar on the command line knows on which days the jobs find that it is not their day
+        rows = await made.rows(Occurrence, Occurrence.state == "done")
+        timed = [(row, works_on(row.job, made.calendar, local(row.due).date())) for row in rows if JOBS[row.job].crontab]
+        assert len({row.job for row, _ in timed}) >= 8
+        for row, works in timed:
+            assert row.outcome not in NOT_TODAY if works else row.outcome in (*NOT_TODAY, "already"), (row.job, row.due, row.outcome)
+
+        # what goes wrong is named
+        async with made.app.database.transaction() as session:
+            await session.execute(sa.update(Occurrence).where(Occurrence.job == "echo_wall").values(state="failed"))
+            night = made.now.replace(hour=2)
+            await session.execute(
+                sa.update(OutboxMessage).where(OutboxMessage.cause.like("occurrence:%")).values(sent_at=night, state="dead")
+            )
+        said = "\n".join(await checks.broken_rules(made, begin))
+        for words in ("echo_wall failed", "pushed at night", "is dead"):
+            assert words in said
