@@ -27,7 +27,7 @@ from bench.years.town import Town, town
 from bench.years.work import Work
 from services.workdays import ZONE
 
-BEGIN = datetime(2026, 1, 5, 8, tzinfo=ZONE)
+BEGIN = datetime(2026, 1, 5, 9, tzinfo=ZONE)
 DAYS = 730
 
 

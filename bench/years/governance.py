@@ -239,6 +239,6 @@ class Governance:
         heard = await self.town.says(secretary, "评定承诺")
         for code in list(dict.fromkeys(code for label in heard.buttons for code in PROMISE.findall(label))):
             shown = await self.town.presses(secretary, code)
-            button = next((label for label in shown.buttons if label.startswith("确认")), "")
-            if button:
+            button = next((label for label in shown.buttons if label.startswith("确认")), "确认")
+            if self.town.expect(shown, "确认", doing="look at a proposal"):
                 self.town.expect(await self.town.presses(secretary, button), code, doing="confirm a promise")
