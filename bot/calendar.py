@@ -52,8 +52,8 @@ _DAYS: Mapping[str, Callable[[Calendar, date], bool]] = {
     "monthly_ledger": lambda calendar, day: day == calendar.next_workday(day.replace(day=1)),
     "record_cards": lambda calendar, day: day == local(Quarter.of(day).closing(calendar)).date(),
 }
-# What comes daily or each workday is told once, above the days.
-_RARE = ("monthly_ledger", "record_cards")
+# What comes daily or each workday is told once, above the days; what runs daily for one day of the month is not.
+_RARE = ("monthly_ledger",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def page(land: Ground, now: datetime, first: date, last: date, set_alarms: Itera
         days[local(entry.at).date()].append(entry)
     for job in JOBS.values():
         moments = coming(job, calendar, begin, end) if job.crontab else []
-        if job.name in _RARE or (moments and (end - begin).days > 7 and len(moments) <= (end - begin).days // 6):
+        if job.name in _RARE or not job.crontab.endswith("* * *"):
             for moment in moments:
                 days[moment.date()].append(Entry(moment, job.name))
         elif moments:

@@ -62,6 +62,12 @@ async def test_make_up_workdays_and_english(world_sqlite):
     assert [line for line in lines if line.startswith("2026-09-25")] == ["2026-09-25 Fri day off 中秋节"]
 
 
+async def test_a_weekly_job_stands_on_its_day_however_short_the_span(world_sqlite):
+    lines = [line.strip() for line in await _page(world_sqlite, "2026-11-26", "2026-11-26")]
+    assert "20:00  逢四说事汇总" in lines[lines.index("2026-11-26 周四") :]
+    assert not [line for line in lines if "逢四说事预告" in line]
+
+
 async def test_the_command_says_what_it_cannot_read(world_sqlite, capsys):
     settings = world_sqlite.app.settings
     assert await show(settings, "2026-11-23", "2026-11-30", "zh_CN") == 0

@@ -28,7 +28,8 @@ ASSERTED = """Asserted (`bench/years/checks.py`):
 * nothing pushed between 21:00 and 08:00 but danger; reminders, digests, the wall and meetings on workdays only, escalation at 17:35 of one;
 * one digest each workday and none on a day off; at most two reminders of one deadline; no message over 4,096 characters;
 * the history of every problem tells the state, level and reopenings it has; codes without holes; no result waits for a rating longer than
-  five workdays; no task over its capacity, no claim left behind by its task, no hours beyond the plan; no meeting counted for another quarter;
+  five workdays; no task over its capacity, no claim left behind by its task, no hours beyond the plan;
+* no meeting on a day off or counted for another quarter;
 * no resident's name in a group; drafts, coordinates, anonymous addresses and delivered bodies gone when their time is over;
 * everybody who writes in private is answered."""
 LOOKED_AT = ("problem", "state_log", "outbox", "inbox", "occurrence", "task", "claim", "evaluation", "meeting", "commitment", "audit_log")
