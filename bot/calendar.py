@@ -43,6 +43,7 @@ from texts.screen import Key, Value
 
 SPAN = timedelta(days=30)
 _DAY = timedelta(days=1)
+_SATURDAY = 5
 
 # On which days a job of the time table does something; the others run, and find that it is not their day.
 _DAYS: Mapping[str, Callable[[Calendar, date], bool]] = {
@@ -156,47 +157,50 @@ def coming(job: Job, calendar: Calendar, begin: datetime, end: datetime) -> list
 # -- how it reads ------------------------------------------------------------------------------------------------------
 def page(land: Ground, now: datetime, first: date, last: date, set_alarms: Iterable[Entry], language: str) -> list[str]:
     """The lines of the calendar: what comes regularly, then day by day."""
-    calendar = land.calendar
     begin = max(datetime.combine(first, datetime.min.time(), ZONE), local(now))
     end = datetime.combine(last + _DAY, datetime.min.time(), ZONE)
-
-    def said(key: str, **values: Value) -> str:
-        return text(f"calendar.{key}", values, language)
-
-    lines = [said("title", community=land.name, first=first.isoformat(), last=last.isoformat(), now=local(now)), "", said("regular")]
     days: defaultdict[date, list[Entry]] = defaultdict(list)
+    regular: list[Entry] = []
     for entry in set_alarms:
         days[local(entry.at).date()].append(entry)
     for job in JOBS.values():
-        moments = coming(job, calendar, begin, end) if job.crontab else []
+        moments = coming(job, land.calendar, begin, end) if job.crontab else []
         if job.name in _RARE or not job.crontab.endswith("* * *"):
             for moment in moments:
                 days[moment.date()].append(Entry(moment, job.name))
         elif moments:
-            how = "each_workday" if job.name in _DAYS else "each_day"
-            lines.append(
-                said(
-                    "line",
-                    at=f"{moments[0]:%H:%M}",
-                    what=Key(f"calendar.job.{job.name}"),
-                    about=Key(f"calendar.{how}", {"next": moments[0].date()}),
-                )
-            )
-    day = first
-    while day <= last:
-        known = calendar.day(day)
-        unusual = known.is_workday == (day.weekday() >= 5)
-        if days[day] or unusual:
-            kind = None if known.is_workday and not unusual else Key("calendar.make_up" if known.is_workday else "calendar.off")
-            guessed = Key("calendar.provisional") if known.provisional else None
-            lines += [
-                "",
-                said("day", day=day.isoformat(), weekday=Key(f"weekday.{day.weekday()}"), kind=kind, name=known.name, provisional=guessed),
-            ]
-            for entry in sorted(days[day], key=lambda one: one.at):
-                lines.append(said("line", at=f"{local(entry.at):%H:%M}", what=_what(entry.job), about=entry.about))
-        day += _DAY
+            how = "calendar.each_workday" if job.name in _DAYS else "calendar.each_day"
+            regular.append(Entry(moments[0], job.name, Key(how, {"next": moments[0].date()})))
+    values: dict[str, Value] = {"community": land.name, "first": first.isoformat(), "last": last.isoformat(), "now": local(now)}
+    lines = [text("calendar.title", values, language), "", text("calendar.regular", {}, language)]
+    lines += [_line(entry, language) for entry in sorted(regular, key=lambda one: local(one.at).time())]
+    for number in range((last - first).days + 1):
+        day = first + number * _DAY
+        if days[day] or _unusual(land.calendar, day):
+            lines += ["", _heading(land.calendar, day, language)]
+            lines += [_line(entry, language) for entry in sorted(days[day], key=lambda one: one.at)]
     return lines
+
+
+def _unusual(calendar: Calendar, day: date) -> bool:
+    """Whether people work on a weekend, or do not in the week."""
+    return calendar.is_workday(day) == (day.weekday() >= _SATURDAY)
+
+
+def _heading(calendar: Calendar, day: date, language: str) -> str:
+    """The day, with what is to be known of it."""
+    known = calendar.day(day)
+    works = Key("calendar.make_up") if _unusual(calendar, day) else None
+    values: dict[str, Value] = {
+        "day": day.isoformat(), "weekday": Key(f"weekday.{day.weekday()}"), "kind": works if known.is_workday else Key("calendar.off"),
+        "name": known.name, "provisional": Key("calendar.provisional") if known.provisional else None,
+    }  # fmt: skip
+    return text("calendar.day", values, language)
+
+
+def _line(entry: Entry, language: str) -> str:
+    values: dict[str, Value] = {"at": f"{local(entry.at):%H:%M}", "what": _what(entry.job), "about": entry.about}
+    return text("calendar.line", values, language)
 
 
 def _what(job: str) -> Value:
