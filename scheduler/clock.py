@@ -104,8 +104,10 @@ class Alarms:
         dialect = sqlite if self.database.sqlite else postgresql
         async with self.database.connection() as connection:
             settings: sa.Table = Setting.__table__  # type: ignore[attr-defined]
+            stored = await connection.execute(sa.select(settings.c.name, settings.c.value).where(settings.c.name.like("job:%")))
+            planned = {name.removeprefix("job:"): value for name, value in stored}
             for name, trigger in self._triggers.items():
-                row = (await connection.execute(sa.select(settings.c.value).where(settings.c.name == f"job:{name}"))).scalar()
+                row = planned.get(name)
                 if row is None:
                     value = {"planned": now.isoformat()}
                     await connection.execute(dialect.insert(settings).values(name=f"job:{name}", value=value).on_conflict_do_nothing())

@@ -26,7 +26,7 @@ async def test_a_week_holds_every_invariant_and_a_broken_one_is_seen():
         assert await checks.broken_rules(made, begin) == []
         assert made.counts["reported"] >= 7
         assert sum(made.refusals.values()) <= 2, made.refusals
-        text = await summary.markdown(made, begin, 1.0, [])
+        text = await summary.markdown(made, begin, 1.0, 1.0, [])
         assert "| 办结率 |" in text and "| daily_digest |" in text
 
         # the calendar on the command line knows on which days the jobs find that it is not their day

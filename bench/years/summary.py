@@ -35,15 +35,15 @@ ASSERTED = """Asserted (`bench/years/checks.py`):
 LOOKED_AT = ("problem", "state_log", "outbox", "inbox", "occurrence", "task", "claim", "evaluation", "meeting", "commitment", "audit_log")
 
 
-async def markdown(town: Town, begin: datetime, seconds: float, broken: list[str]) -> str:
-    """The summary of all that happened since `begin`, which took so many seconds."""
+async def markdown(town: Town, begin: datetime, seconds: float, processor: float, broken: list[str]) -> str:
+    """The summary of all that happened since `begin`, which took so many seconds, and so many of the processor."""
     async with town.app.database.transaction() as session:
         context = Context(session, town.clock.now(), SCHEDULER, await ground(session), "summary")
         spans = _quarters(begin, town.now)
         quarters = [await _quarter(context, span, town) for span in spans]
         years = [await _promises(session, year) for year in range(begin.year, town.now.year + 1)]
         parts = [
-            _head(town, begin, seconds, broken),
+            _head(town, begin, seconds, processor, broken),
             "## Quarter by quarter\n\n"
             + _table(["", *(span.code for span in spans)], [[name, *(q[name] for q in quarters)] for name in quarters[0]]),
             "## Promises\n\n" + _table(list(years[0]), [list(year.values()) for year in years]),
@@ -69,11 +69,11 @@ def _table(head: list[str], rows: list[list[Any]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _head(town: Town, begin: datetime, seconds: float, broken: list[str]) -> str:
+def _head(town: Town, begin: datetime, seconds: float, processor: float, broken: list[str]) -> str:
     counts = town.counts
     verdict = "every invariant held" if not broken else f"**{len(broken)} broken**, the first: {broken[0]}"
     lived = (
-        f"From {begin:%Y-%m-%d} to {town.now:%Y-%m-%d} in {seconds:.0f} s on SQLite: {counts['spoken']} things said or pressed, "
+        f"From {begin:%Y-%m-%d} to {town.now:%Y-%m-%d} in {seconds:.0f} s ({processor:.0f} s of the processor) on SQLite: {counts['spoken']} things said or pressed, "
         f"{town.street.count} messages sent, the longest of {town.street.longest} characters, {town.ticks} moments at which the "
         f"clock rang; {verdict}."
     )
