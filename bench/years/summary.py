@@ -73,9 +73,9 @@ def _head(town: Town, begin: datetime, seconds: float, processor: float, broken:
     counts = town.counts
     verdict = "every invariant held" if not broken else f"**{len(broken)} broken**, the first: {broken[0]}"
     lived = (
-        f"From {begin:%Y-%m-%d} to {town.now:%Y-%m-%d} in {seconds:.0f} s ({processor:.0f} s of the processor) on SQLite: {counts['spoken']} things said or pressed, "
-        f"{town.street.count} messages sent, the longest of {town.street.longest} characters, {town.ticks} moments at which the "
-        f"clock rang; {verdict}."
+        f"From {begin:%Y-%m-%d} to {town.now:%Y-%m-%d} in {seconds:.0f} s ({processor:.0f} s of the processor) on SQLite: "
+        f"{counts['spoken']} things said or pressed, {town.street.count} messages sent, the longest of {town.street.longest} "
+        f"characters, {town.ticks} moments at which the clock rang; {verdict}."
     )
     return (
         f"# Two years of the demo community\n\n`{COMMAND}` ({platform.python_version()}, {os.cpu_count()} cores).\n\n{lived}\n\n{ASSERTED}"
