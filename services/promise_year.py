@@ -82,12 +82,14 @@ async def report_on(context: Context, said: str) -> tuple[Screen, bool]:
 
 # -- the result -------------------------------------------------------------------------------------------------------
 async def to_confirm(context: Context) -> Screen:
-    """What waits for the actor's confirmation after the votes. Raises Refusal for who confirms nothing."""
+    """What waits for the actor's confirmation after the votes, the own first. Raises Refusal for who confirms nothing."""
     if not context.actor.has("branch_secretary", "community_secretary"):
         raise Refusal("promise.only_reviewer")
     year = local(context.now).year
     found = [one for each in (year, year - 1) for one in await promises.every(context, each, "IN_EVALUATION", "OBJECTED")]
     mine = [one for one in found if await _may_judge(context, one)]
+    asked = {one.id for one in mine if any(person.id == context.actor.id for person in await promises.reviewers(context, one))}
+    mine.sort(key=lambda one: one.id not in asked)  # the community's secretary may confirm every branch's, and is asked for the others
     known = await promises.names(context, mine)
     return screens.to_confirm([(one.id, one.code or "", known[one.id]) for one in mine])
 

@@ -338,3 +338,14 @@ async def test_one_vote_a_rater_and_one_message_a_job(stage):
 async def _proposals(stage):
     alarms = await stage.alarms()
     return [due.astimezone(ZONE).day for job, subject, due in alarms if (job, subject) == ("commitment_proposals", "2026")]
+
+
+async def test_the_secretary_sees_first_what_nobody_else_is_asked_for(databases, tmp_path):
+    async with world_at(databases, tmp_path, "2026-12-28T10:00") as world:
+        async with world.app.database.transaction() as session:
+            await session.execute(sa.update(Commitment).where(Commitment.owner_kind.in_(("member", "unit"))).values(state="IN_EVALUATION"))
+        listed = await world.person("ST01").says("评定承诺")
+        assert len(listed.buttons) == 20 < len(await world.rows(Commitment, Commitment.state == "IN_EVALUATION"))
+        units = len(await world.rows(Commitment, Commitment.owner_kind == "unit"))
+        assert units > 5
+        assert ["党支部" in label or "党总支" in label for label in listed.buttons] == [place < units for place in range(20)]
