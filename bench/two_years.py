@@ -20,6 +20,8 @@ from datetime import date, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
 
+import uvloop
+
 from bench.years import checks, summary
 from bench.years.governance import Governance
 from bench.years.problems import Problems
@@ -70,7 +72,8 @@ def main() -> int:
     profile = cProfile.Profile() if chosen.profile else None
     if profile:
         profile.enable()
-    text, broken = asyncio.run(live(BEGIN, chosen.days, chosen.seed))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        text, broken = runner.run(live(BEGIN, chosen.days, chosen.seed))
     if profile:
         profile.disable()
         profile.dump_stats(chosen.profile)
