@@ -177,6 +177,8 @@ async def confirm(context: Context, draft_id: str) -> Screen:
     for code in sorted(await _missing(context, taker, work)):
         await roles.grant(context, taker, roles.Asked("grid_leader", grid=code))
     await _pass_on(context, work, giver, taker)
+    for code in [unit.code for unit in work.units]:
+        await roles.grant(context, taker, roles.Asked("unit_liaison", unit=code))
     for row in ending:
         await roles.take(context, row)
     audit.changed(context, "work.handed_over", giver.id, f"person:{taker.id}")

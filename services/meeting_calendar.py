@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import Attendance, Meeting, PartnerUnit, Person, keyring
+from models import Attendance, Meeting, Person, keyring
 from services import documents, meeting_agenda, meeting_people, meetings
 from services.context import Context, Refusal
 from services.icalendar import CalendarEvent, calendar
@@ -101,7 +101,6 @@ async def feed(session: Any, name: str, now: datetime) -> bytes | None:
     )  # fmt: skip
     if not roles & {*STAFF, "street_organizer"}:
         units = {grant.unit for grant in grants if grant.role == "unit_liaison" and grant.unit}
-        units |= set(await session.scalars(sa.select(col(PartnerUnit.code)).where(col(PartnerUnit.liaison_id) == person.id)))
         theirs = sa.or_(
             col(Attendance.unit_code).in_(units), sa.and_(col(Attendance.unit_code).is_(None), col(Attendance.person_id) == person.id)
         )

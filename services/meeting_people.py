@@ -11,6 +11,7 @@ from models import Attendance, ChatAccount, Enrollment, Meeting, PartnerUnit, Pe
 from services.context import Context
 from services.identity import persons_with, roles_of
 from services.meeting_lines import Kind, kinds
+from services.moves import is_liaison
 
 
 async def unit_names(context: Context) -> dict[str, str]:
@@ -56,10 +57,10 @@ async def rows_of(context: Context, meeting: Meeting, *, lock: bool = False) -> 
 
 
 async def liaison(context: Context, unit_code: str) -> Person | None:
-    """Who speaks for the unit: its liaison, else somebody with that role who can be reached in private."""
+    """Who speaks for the unit and can be reached in private: the liaison on its card, else another with the role; none whose role ended."""
     known = await context.session.scalar(sa.select(col(PartnerUnit.liaison_id)).where(col(PartnerUnit.code) == unit_code))
-    ids = [known, *[person.id for person in await persons_with(context, "unit_liaison") if await _speaks_for(context, person, unit_code)]]
-    for person_id in dict.fromkeys(filter(None, ids)):
+    ids = [person.id for person in await persons_with(context, "unit_liaison") if await _speaks_for(context, person, unit_code)]
+    for person_id in sorted(ids, key=lambda one: one != known):
         account = sa.select(col(ChatAccount.id)).where(
             col(ChatAccount.person_id) == person_id, col(ChatAccount.blocked).is_(False), col(ChatAccount.private_chat_id).is_not(None)
         )
@@ -86,10 +87,7 @@ async def is_theirs(context: Context, row: Attendance) -> bool:
         return False
     if row.unit_code is None:
         return row.person_id == context.actor.id
-    if any(grant.role == "unit_liaison" and grant.unit == row.unit_code for grant in context.actor.grants):
-        return True
-    known = await context.session.scalar(sa.select(col(PartnerUnit.liaison_id)).where(col(PartnerUnit.code) == row.unit_code))
-    return known == context.actor.id
+    return await is_liaison(context, row.unit_code)
 
 
 async def own_rows(context: Context, meeting: Meeting, *, lock: bool = False) -> list[Attendance]:

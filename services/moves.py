@@ -17,7 +17,6 @@ from models import (
     Enrollment,
     Meeting,
     Order,
-    PartnerUnit,
     Post,
     PostClaim,
     Problem,
@@ -123,13 +122,8 @@ async def is_applicant(context: Context, enrollment: Enrollment) -> bool:
 
 
 async def is_liaison(context: Context, unit_code: str | None) -> bool:
-    """Whether the actor is the liaison of the unit."""
-    if context.actor.id is None or unit_code is None:
-        return False
-    query = sa.select(PartnerUnit.id).where(  # type: ignore[call-overload]
-        PartnerUnit.code == unit_code, PartnerUnit.liaison_id == context.actor.id
-    )
-    return (await context.session.execute(query)).first() is not None
+    """Whether the actor is the liaison of the unit now: by the role, which ends; the name on the unit's card is whom one writes to."""
+    return unit_code is not None and any(grant.role == "unit_liaison" and grant.unit == unit_code for grant in context.actor.grants)
 
 
 async def _promised(context: Context, commitment: Commitment) -> set[str]:

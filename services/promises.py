@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import Commitment, Community, Enrollment, PartnerUnit, Person
-from services import codes, masking, moves, post
+from services import codes, masking, meeting_people, moves, post
 from services.context import Context, Refusal
 from services.identity import persons_with
 from services.metrics_people import PUBLISHED
 from services.promise_calendar import year_of
+from services.units import own_units
 from services.workdays import local
 from texts import promise_screens as screens
 from texts.screen import Key, Screen, Value
@@ -43,9 +44,7 @@ async def sides(context: Context) -> list[Side]:
     if actor.member_state == "ACTIVE" and actor.id is not None:
         found.append(("member", actor.id))
     found += [("org", grant.grid) for grant in actor.grants if grant.role == "branch_secretary" and grant.grid]
-    if actor.id is not None:
-        led = sa.select(col(PartnerUnit.code)).where(col(PartnerUnit.liaison_id) == actor.id).order_by(col(PartnerUnit.code))
-        found += [("unit", code) for code in await context.session.scalars(led)]
+    found += [("unit", code) for code in sorted(own_units(context))]
     if actor.has("community_secretary", "coordinator", "community_clerk"):
         found.append(("community", ""))
     return list(dict.fromkeys(found))
@@ -92,8 +91,8 @@ async def owners(context: Context, promise: Commitment) -> list[Person]:
             found = await context.session.get(Person, promise.owner)
             return [found] if found else []
         case "unit":
-            unit = sa.select(Person).join(PartnerUnit, col(PartnerUnit.liaison_id) == Person.id)
-            return list(await context.session.scalars(unit.where(col(PartnerUnit.code) == promise.owner)))
+            liaison = await meeting_people.liaison(context, promise.owner)
+            return [liaison] if liaison else []
         case "org":
             return await persons_with(context, "branch_secretary", grid=promise.owner)
     return await persons_with(context, "community_secretary", "coordinator")

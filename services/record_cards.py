@@ -86,8 +86,8 @@ async def hand_out(context: Context, subject: str) -> str:
 async def _liaison(context: Context, unit: PartnerUnit) -> Person | None:
     """The unit's liaison who can be reached in private."""
     holders = await persons_with(context, "unit_liaison")
-    ids = [unit.liaison_id, *[person.id for person in holders if await _speaks_for(context, person, unit)]]
-    for person_id in dict.fromkeys(filter(None, ids)):
+    ids = [person.id for person in holders if await _speaks_for(context, person, unit)]
+    for person_id in sorted(ids, key=lambda one: one != unit.liaison_id):
         account = sa.select(col(ChatAccount.id)).where(col(ChatAccount.person_id) == person_id, col(ChatAccount.blocked).is_(False))
         if await context.session.scalar(account.where(col(ChatAccount.private_chat_id).is_not(None)).limit(1)) is not None:
             return await context.session.get(Person, person_id)
@@ -188,7 +188,7 @@ async def _unit(context: Context, code: str) -> PartnerUnit | None:
 async def _own_units(context: Context) -> list[PartnerUnit]:
     """The units that the actor is liaison of."""
     granted = {grant.unit for grant in context.actor.grants if grant.role == "unit_liaison"}
-    return [unit for unit in await _units(context) if unit.code in granted or (context.actor.id and unit.liaison_id == context.actor.id)]
+    return [unit for unit in await _units(context) if unit.code in granted]
 
 
 async def _make(context: Context, unit: PartnerUnit, quarter: Quarter, cards: list[Facts], reader: Person) -> Made:

@@ -5,28 +5,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from forging import PEOPLE, Forge, Outcome
+from forging import PEOPLE, SILENT, Forge, Outcome
 
 STAFF = ("leader", "other", "branch", "helper", "coordinator", "clerk", "secretary", "admin", "street", "duty", "liaison", "liaison2")
 ACTIVE = "claimer member captain head"
 OFFICE = "coordinator clerk secretary"
 WORDS = {
     "all": " ".join(PEOPLE), "active": ACTIVE, "office": OFFICE, "leads": f"leader {OFFICE}", "heads": f"{OFFICE} admin",
+    # Who votes on a promise of a member of G1: organisation, the same branch, residents without an office; whoever writes is a resident.
+    "raters": "secretary clerk branch claimer member captain reporter neighbour foreigner supporter sealed stranger volunteer applicant gone "
+              "ended ended_leader",
     "leaders": f"leader other {OFFICE}", "taskleads": f"head leader {OFFICE}",
     "claimants": f"rider volunteer {ACTIVE} leader other branch {OFFICE} admin liaison liaison2",
 }  # fmt: skip
 # The outcome of those who may not, but are the nearest to it: in every sample.
 REFUSED = "-"
+# The one public list of those who promised (domain.md §7) names them; nothing else in a group names anybody.
+NAMED = {"promise.list_public", "promise.list_results"}
 # What an answer may write without changing anything of the community's: who looked, a file that was made, its number.
 LOOKS = {"audit_log", "counter", "export_file", "media"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """Who may: `said` with its holes, and the clauses; the first that names a person is theirs, who is in none is refused."""
+    """Who may: `said` with its holes, and the clauses; the first that names a person is theirs, who is in none is refused.
+
+    `day`: on which it is done, where the stage's is too early for it.
+    """
 
     said: str
     clauses: tuple[tuple[frozenset[str], str], ...]
+    day: str = ""
 
     def of(self, who: str) -> str | None:
         """The outcome for this person, None for a refusal."""
@@ -39,7 +48,7 @@ class Row:
 
 
 def table(text: str) -> list[Row]:
-    """Lines of `said | people: outcome | people: outcome`; `outcome`: a screen, * something is changed, ! others' data may be read."""
+    """Lines of `said @day | people: outcome | people: outcome`; `outcome`: a screen, * something is changed, ! others' data may be read."""
     found = []
     for line in filter(None, (line.partition("  #")[0].strip() for line in text.splitlines())):
         said, *clauses = (part.strip() for part in line.split("|"))
@@ -49,7 +58,8 @@ def table(text: str) -> list[Row]:
             names = {name for word in people.split() for name in WORDS.get(word, word).split()}
             assert names <= set(PEOPLE), f"{names - set(PEOPLE)} in {line!r}"
             read.append((frozenset(names), outcome.strip()))
-        found.append(Row(said, tuple(read)))
+        said, _, day = said.partition(" @")
+        found.append(Row(said.strip(), tuple(read), day.strip()))
     return found
 
 
@@ -87,5 +97,7 @@ def language_of(answer: str) -> str:
 
 def group_faults(forge: Forge, found: Outcome, heard: str = "") -> list[str]:
     """What stands in a group and must not: anybody's name, number, door or private words (domain.md §0.6)."""
-    crowd = "\n".join(text for where, _, text in found.shown if not where.startswith("private:"))
-    return [f"a group read {word}" for words in forge.secrets.values() for word in words if word in crowd and word not in heard]
+    crowd = [(key, text) for where, key, text in found.shown if not where.startswith("private:")]
+    read = [f"a group read {word}" for words in forge.secrets.values() for word in words
+            if word not in heard and any(word in text and not (key in NAMED and word == words[0]) for key, text in crowd)]  # fmt: skip
+    return read + [f"a group read who has not replied in {key}" for key, text in crowd if SILENT in text and SILENT not in heard]

@@ -11,7 +11,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,17 +22,24 @@ from bot.converse import converse
 from bot.delivery import Outgoing
 from handlers import root
 from models import (
+    ActionItem,
+    AgendaItem,
     Announcement,
     AnonymousToken,
+    Attendance,
     AuditLog,
     Chat,
     ChatAccount,
     CheckIn,
     Claim,
+    Commitment,
     Draft,
     DutyShift,
     Enrollment,
+    Meeting,
+    Minutes,
     Order,
+    PartnerUnit,
     PartyMember,
     Person,
     Place,
@@ -49,6 +56,8 @@ from models import (
 )
 from models.database import session_on
 from services.context import Refusal
+from services.meeting_times import next_talk
+from services.workdays import Calendar
 from texts.render import render
 from texts.screen import Screen
 
@@ -126,19 +135,19 @@ class Forge:
         self._numbers = 0
 
     # -- the turn ---------------------------------------------------------------------------------------------
-    async def press(self, who: str, action: str, chat: str = "") -> Outcome:
-        """Somebody's client sends this as the data of a button, whatever button there was."""
-        return await self._turn(who, chat, kind="press", action=action, press_id="p1", message_id="m1")
+    async def press(self, who: str, action: str, chat: str = "", day: str = "") -> Outcome:
+        """Somebody's client sends this as the data of a button, whatever button there was. `day`: another one than the stage's."""
+        return await self._turn(who, chat, kind="press", day=day, action=action, press_id="p1", message_id="m1")
 
-    async def say(self, who: str, text: str, chat: str = "") -> Outcome:
-        return await self._turn(who, chat, kind="text", text=text, message_id="m1")
+    async def say(self, who: str, text: str, chat: str = "", day: str = "") -> Outcome:
+        return await self._turn(who, chat, kind="text", day=day, text=text, message_id="m1")
 
     async def open(self, who: str, payload: str) -> Outcome:
         """Somebody opens a deep link, or types /start with what they like."""
         return await self._turn(who, "", kind="scan", payload=payload, message_id="m1")
 
-    async def _turn(self, who: str, chat: str, kind: str, **fields: Any) -> Outcome:
-        platform = self.world.platform
+    async def _turn(self, who: str, chat: str, kind: str, day: str = "", **fields: Any) -> Outcome:
+        platform, now = self.world.platform, datetime.combine(date.fromisoformat(day), time(2), UTC) if day else self.now
         event = platform.parse(platform.arrival("e", kind, who, chat or f"private:{who}", **fields).raw)
         refusal: Refusal | None = None
         self._numbers += 1
@@ -150,7 +159,7 @@ class Forge:
                     driver.set_trace_callback(found.trace)
                     try:
                         async with session_on(connection) as session:
-                            context = await converse(session, event, platform, root, f"f{self._numbers}", self.now, refusal)
+                            context = await converse(session, event, platform, root, f"f{self._numbers}", now, refusal)
                             await session.flush()
                             driver.set_trace_callback(None)
                             await self._look(session, context, who, found)
@@ -202,7 +211,7 @@ class Forge:
                     await self._person(session, number, name)
             unbound = Person(community_id=self.community, code="UNBOUND", display_name="未绑定", home_grid="G1", person_kind="member")
             session.add(PartyMember(person_id=await self._add(session, unbound)))
-            for name in ("problems", "work", "posts", "administration"):
+            for name in ("problems", "work", "posts", "administration", "meetings", "promises"):
                 await getattr(self, f"_{name}")(session)
                 await session.flush()
             rows = await session.execute(sa.text("SELECT id, account_id, data FROM draft ORDER BY id"))
@@ -414,7 +423,131 @@ class Forge:
             for kind, data in (("handover", both), ("roster", {"days": {}}), ("announcement", announced), ("import", file), ("role", role)):
                 await self._draft(session, kind, name, f"{kind}_{name}", **data)
 
+    async def _meetings(self, session: Any) -> None:
+        """A meeting in each state, units U01 to U04 invited: U03 has signed in and not replied, U04 had `ended` as its liaison."""
+        names = {"U01": "liaison", "U02": "liaison2", "U04": "ended"}
+        for code, name in names.items():
+            await session.execute(sa.update(PartnerUnit).where(PartnerUnit.code == code).values(liaison_id=self.ids[name]))
+        await session.execute(sa.update(PartnerUnit).where(PartnerUnit.code == "U03").values(name=SILENT))
 
+        async def made(name: str, state: str, **fields: Any) -> str:
+            values: dict[str, Any] = {
+                "kind": "big_committee", "title": "大党委会", "planned_at": self.now + timedelta(days=14), "place": "党群中心二楼", "round": 1,
+                "code": f"HY-20261123-{900 + len(self.ids):04d}", "created_at": self.now,
+            } | fields  # fmt: skip
+            meeting = Meeting(community_id=self.community, state=state, **values)
+            self.ids[f"m_{name}"], self.ids[f"M_{name}"] = await self._add(session, meeting), str(meeting.code)
+            topic = AgendaItem(meeting_id=meeting.id, number=1, text="门禁更换", source="clerk", state="ADOPTED", at=self.now)
+            session.add(topic)
+            return meeting.id
+
+        async def invited(name: str, *, came: bool = False) -> None:
+            asked: dict[str, dict[str, Any]] = {
+                "u1": {"unit_code": "U01"}, "u2": {"unit_code": "U02", "reply": "leave", "leave_reason": "私话liaison2"},
+                "u3": {"unit_code": "U03"}, "u4": {"unit_code": "U04"}, "branch": {"person_id": self.ids["branch"]},
+            }  # fmt: skip
+            for who, fields in asked.items():
+                row = Attendance(meeting_id=self.ids[f"m_{name}"], attended_at=self.now if came or who == "u3" else None, **fields)
+                self.ids[f"att_{name}_{who}"] = await self._add(session, row)
+
+        async def decided(name: str, meeting: str, state: str = "OPEN", **fields: Any) -> None:
+            code = f"{self.ids[f'M_{meeting}']}-{1 + len([one for one in self.ids if one.startswith('item_')])}"
+            item = ActionItem(
+                meeting_id=self.ids[f"m_{meeting}"], code=code, number=len(self.ids), text="更换门禁", state=state,
+                due=self.now + timedelta(days=20), **fields,
+            )  # fmt: skip
+            self.ids[f"item_{name}"], self.ids[f"ITEM_{name}"] = await self._add(session, item), code
+
+        begun = {"opened_at": self.now, "noticed_at": self.now, "planned_at": self.now}
+        await made("scheduled", "SCHEDULED")
+        await made("topics", "TOPICS")
+        await made("agenda", "AGENDA")
+        await made("noticed", "NOTICED", noticed_at=self.now)
+        await made("today", "NOTICED", noticed_at=self.now, planned_at=self.now + timedelta(hours=2))
+        await made("session", "IN_SESSION", sign_in_code="8246", **begun)
+        await made("held", "HELD", ended_at=self.now, **begun)
+        await made("sent", "HELD", ended_at=self.now, **begun)
+        await made("minuted", "MINUTED", ended_at=self.now, **begun)
+        await made("other", "NOTICED", noticed_at=self.now)
+        session.add(Attendance(meeting_id=self.ids["m_other"], unit_code="U03"))
+        for name in ("noticed", "today", "session"):
+            await invited(name)
+        for name in ("held", "sent", "minuted"):
+            await invited(name, came=True)
+            until = self.now + timedelta(days=2) if name != "held" else None
+            session.add(
+                Minutes(
+                    meeting_id=self.ids[f"m_{name}"], facts=FACTS, text="大家同意", drafted_at=self.now, sent_at=until and self.now,
+                    correct_until=until,
+                )
+            )  # fmt: skip
+        await decided("u1", "minuted", unit_code="U01")
+        await decided("u4", "minuted", unit_code="U04")
+        await decided("done", "minuted", "DONE", unit_code="U01", result="私话liaison", done_at=self.now)
+        # The quarter's own meeting: it can be put off, and is owed then.
+        owed = await session.scalar(sa.select(Meeting).where(Meeting.quarter == "2026Q4", Meeting.makes_up_for.is_(None)))
+        owed.state, owed.code, owed.planned_at, owed.round = "NOTICED", "HY-20261123-0899", self.now + timedelta(days=15), 1
+        self.ids["m_owed"], self.ids["M_owed"] = owed.id, owed.code
+        talk = Meeting(community_id=self.community, kind="thursday_talk", planned_at=next_talk(Calendar(), self.now), created_at=self.now)
+        self.ids["m_talk"] = await self._add(session, talk)
+        said = AgendaItem(
+            meeting_id=talk.id, number=1, text="私话reporter", source="booking", proposer_id=self.ids["reporter"], at=self.now
+        )
+        session.add(said)
+        line = {"meeting": "big_committee", "title": "大党委会", "at": (self.now + timedelta(days=9)).isoformat(), "place": "党群中心二楼"}
+        for name, who in (("", "coordinator"), ("_street", "street"), ("_ended", "ended"), ("_admin", "admin")):
+            await self._draft(session, "meeting", who, f"meeting{name}", **line, how="", days=["2026-12-04"], choices=["this"])
+        for name, who in (("", "secretary"), ("_coordinator", "coordinator"), ("_ended", "ended")):
+            await self._draft(session, "meeting_move", who, f"move{name}", meeting=owed.id, round=1, reason="场地检修")
+        enrolment = (
+            await session.scalars(sa.select(Enrollment.id).where(Enrollment.unit_code == "U03", Enrollment.state == "ACTIVE"))
+        ).one()
+        for name, who in (("", "coordinator"), ("_ended", "ended"), ("_admin", "admin")):
+            await self._draft(session, "unit_leave", who, f"unit_leave{name}", enrolment=enrolment, event="withdraw", reason="搬走")
+
+    async def _promises(self, session: Any) -> None:
+        """A promise of everybody who may promise, in each state; `far` is of a member of another branch."""
+        await session.execute(sa.text("DELETE FROM commitment"))
+        far = Person(community_id=self.community, code="FAR", display_name="远处党员", home_grid="G2", person_kind="member")
+        session.add(PartyMember(person_id=await self._add(session, far)))
+        session.add(Enrollment(community_id=self.community, person_id=far.id, grid_code="G2", state="ACTIVE", applied_at=self.now))
+        item = {"what": "上门理发", "for_whom": "独居老人", "measure": "每月2次", "due": "2026-12-20"}
+
+        async def made(name: str, kind: str, owner: str, state: str, writer: str, year: int = 2026, **fields: Any) -> None:
+            code = f"CN-20260228-{900 + len(self.ids):04d}"
+            promise = Commitment(
+                community_id=self.community, code=code, owner_kind=kind, owner=owner, year=year, items=[item | fields.pop("item", {})],
+                state=state, writer_id=self.ids.get(writer), submitted_at=self.now, **fields,
+            )  # fmt: skip
+            self.ids[f"pr_{name}"], self.ids[f"PR_{name}"] = await self._add(session, promise), code
+
+        said = {"said": "not", "reason": "私话head"}
+        await made("new", "member", self.ids["claimer"], "SUBMITTED", "claimer")
+        await made("old", "member", self.ids["claimer"], "DRAFT", "claimer", 2025, return_reason="私话claimer")
+        await made("public", "member", self.ids["member"], "PUBLISHED", "member", 2024)
+        await made("judged", "member", self.ids["member"], "EVALUATED", "member", 2025, result="partly", evaluated_at=self.now)
+        await made("review", "member", self.ids["captain"], "REVIEW_OPEN", "captain")
+        await made("votes", "member", self.ids["head"], "IN_EVALUATION", "head", item=said)
+        await made("far", "member", far.id, "SUBMITTED", "")
+        await made("far_votes", "member", far.id, "IN_EVALUATION", "", 2025)
+        await made("branch", "org", "G1", "SUBMITTED", "branch")
+        await made("branch_votes", "org", "G1", "IN_EVALUATION", "branch", 2025)
+        await made("unit", "unit", "U01", "SUBMITTED", "liaison")
+        await made("unit_public", "unit", "U02", "PUBLISHED", "liaison2")
+        await made("unit_ended", "unit", "U04", "REVIEW_OPEN", "ended")
+        await made("community", "community", "", "SUBMITTED", "coordinator")
+        # The second was kept for a side that is no longer, or never was, its writer's.
+        for name, who, side in (("", "member", ["member", self.ids["member"]]), ("_forged", "applicant", ["member", self.ids["gone"]])):
+            kept = {"sides": [side], "side": side, "items": [item, item], "said": "", "commitment": ""}
+            await self._draft(session, "promise", who, f"promise{name}", **kept)
+
+
+FACTS: dict[str, Any] = dict.fromkeys(("community", "title", "code", "planned", "place", "chair", "recorder"), "") | {
+    "late": False, "came": [], "leave": [], "absent": [], "numbers": [], "topics": [], "decided": [], "resources": [0, 0], "needs": [0, 0],
+    "next": "2027Q1", "made_at": "2026-11-23",
+}  # fmt: skip
+# The unit that has not replied: no group may read its name.
+SILENT = "未复单位"
 GRID = json.dumps({
     "type": "FeatureCollection",
     "features": [{

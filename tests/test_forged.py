@@ -176,6 +176,112 @@ BUTTONS = table("""
     figures =2026Q4 =G2                  | other office street: figures
     export =problems =2026Q4             | leaders: export.done
     export_unmasked =problems =2026Q4    | office: export.ask_reason | leader: -
+    # §5 Meeting: coordinator (and the street that convened it), the invited alone answer, clerk opens and ends, secretary confirms
+    meeting_date d_meeting =2026-12-04          | coordinator: meeting.scheduled*
+    meeting_date d_meeting =2026-12-05          | coordinator: -                    # not offered
+    meeting_date d_meeting_street =2026-12-04   | street: meeting.scheduled*
+    meeting_date d_meeting_ended =2026-12-04    | ended: -
+    meeting_date d_meeting_admin =2026-12-04    | admin: -
+    meeting_how d_meeting =this                 | coordinator: meeting.scheduled*
+    meeting_how d_meeting =outside              | coordinator: -
+    meeting_how d_meeting_ended =this           | ended: -
+    meeting_how d_meeting_admin =this           | admin: -
+    meeting_put_off d_move                      | secretary: meeting.put_off_done*
+    meeting_put_off d_move_coordinator          | coordinator: -                    # once noticed it is the secretary's
+    meeting_put_off d_move_ended                | ended: -
+    meeting_reply att_noticed_u1 =yes           | liaison: meeting.replied_yes* | liaison2 office: -
+    meeting_reply att_noticed_u1 =leave         | liaison: meeting.leave_why | liaison2 office: -
+    meeting_reply att_noticed_u2 =yes           | liaison2: meeting.replied_yes* | liaison office: -
+    meeting_reply att_noticed_u4 =yes           | ended: -                          # no longer its liaison
+    meeting_reply att_noticed_branch =yes       | branch: meeting.replied_yes* | liaison secretary: -
+    meeting_reply att_session_u1 =yes           | liaison: -                        # opened already
+    meeting_reply att_noticed_u1 =perhaps       | liaison: -
+    meeting_show m_noticed                      | office: meeting.status! | street: meeting.status | liaison liaison2 branch: meeting.own_status | ended: -
+    meeting_show m_other                        | office: meeting.status! | street: meeting.status | liaison liaison2 branch: -
+    meeting_agenda m_topics                     | office street liaison liaison2 branch leader other: meeting.agenda
+    meeting_drop_topic m_topics =1              | office: meeting.agenda_empty* | liaison street branch: -
+    meeting_drop_topic m_minuted =1             | coordinator: -
+    meeting_open m_today                        | office: meeting.opened* | street liaison branch: -
+    meeting_open m_noticed                      | clerk: -                          # not its day
+    meeting_roll m_session                      | office: meeting.roll! | street liaison branch: -
+    meeting_sign att_session_u1                 | office: meeting.roll!* | liaison liaison2 street: -
+    meeting_sign att_noticed_u1                 | clerk: -
+    meeting_end m_session                       | office: meeting.ended!* | street liaison branch: -
+    meeting_end m_held                          | clerk: -
+    meeting_minutes m_held                      | office: minutes.show!* | liaison branch street: -  # not sent yet
+    meeting_minutes m_minuted                   | office: minutes.show!* | liaison liaison2 branch: minutes.show!* | street ended: -
+    meeting_send_minutes m_held                 | office: minutes.sent!* | liaison street: -
+    meeting_send_minutes m_sent                 | clerk: -
+    meeting_confirm_minutes m_sent              | secretary: minutes.confirmed_closed!* | coordinator clerk liaison: -
+    meeting_confirm_minutes m_minuted           | secretary: -
+    meeting_calendar m_noticed                  | office street liaison liaison2 branch: meeting.calendar_file | ended leader: -
+    meeting_calendar m_other                    | office street: meeting.calendar_file | liaison branch: -
+    action_done item_u1                         | liaison office: action.ask_result | liaison2 street secretary: -
+    action_done item_u4                         | office: action.ask_result | ended liaison: -
+    action_done item_done                       | liaison: -
+    # §10 talk slot: what somebody booked is no meeting that others can open; only the desk is told of it
+    talk_cancel                                 | reporter: talk.cancelled*
+    meeting_show m_talk                         | coordinator: -
+    meeting_agenda m_talk                       | coordinator liaison street: -
+    meeting_drop_topic m_talk =1                | coordinator: -
+    meeting_roll m_talk                         | coordinator: -
+    meeting_calendar m_talk                     | coordinator: -
+    meeting_minutes m_talk                      | coordinator: -
+    # §5 Commitment: its owner writes and reports; the branch's secretary, or the community's above, approves and confirms
+    promise                                     | member: promise.ask | branch secretary: -  # theirs is handed in
+    promise_for d_promise =0                    | member: promise.ask
+    promise_for d_promise =1                    | member: -
+    promise_for d_promise_forged =0             | applicant: -
+    promise_add d_promise                       | member: promise.ask_more
+    promise_redo d_promise =1                   | member: promise.ask_again
+    promise_redo d_promise =9                   | member: -
+    promise_submit d_promise                    | member: promise.submitted*
+    promise_submit d_promise_forged             | applicant: -
+    promise_drop d_promise                      | member: promise.dropped
+    promise_take_back pr_new                    | claimer: promise.taken_back* | branch secretary: -
+    promise_take_back pr_unit                   | liaison: promise.taken_back* | secretary liaison2: -
+    promise_take_back pr_public                 | member: -
+    promise_approve pr_new                      | branch secretary: promise.approved!* | claimer coordinator leader other: -
+    promise_approve pr_far                      | secretary: promise.approved!* | branch coordinator: -
+    promise_approve pr_branch                   | secretary: promise.approved!* | branch coordinator: -  # nobody's own
+    promise_approve pr_unit                     | secretary: promise.approved!* | liaison branch: -
+    promise_approve pr_public                   | secretary: -
+    promise_return pr_new                       | branch secretary: promise.return_what! | claimer coordinator: -
+    promise_return pr_far                       | secretary: promise.return_what! | branch: -
+    promise_return pr_branch                    | secretary: promise.return_what! | branch: -
+    promise_lacks pr_new =measure               | branch secretary: promise.returned_done!* | claimer coordinator: -
+    promise_lacks pr_far =measure               | secretary: promise.returned_done!* | branch: -
+    promise_lacks pr_new =anything              | branch: -
+    my_promises                                 | active branch liaison liaison2 office: promise.mine | all: promise.none_mine_closed
+    promises =0 =2024                           | all: promise.page!
+    promise_show pr_new                         | claimer: promise.sheet! | branch secretary: promise.to_review! | coordinator member leader: -
+    promise_show pr_old                         | claimer branch secretary: promise.sheet! | coordinator member: -
+    promise_show pr_unit                        | liaison: promise.sheet | secretary: promise.to_review | liaison2 coordinator branch: -
+    promise_show pr_public                      | all: promise.sheet!
+    promise_show pr_votes                       | head branch secretary: promise.sheet! | all: promise.sheet!
+    promise_report pr_review                    | captain: promise.report_ask | branch secretary coordinator: -
+    promise_report pr_unit_ended                | ended: -
+    promise_report pr_public                    | member: -
+    ballot =0 @2026-12-18                       | raters: promise.ballot! | all: promise.ballot_empty
+    to_vote pr_votes @2026-12-18                | raters: promise.to_vote! | head coming: -
+    to_vote pr_votes                            | secretary: -                      # not open yet
+    promise_vote pr_votes =kept @2026-12-18     | raters: promise.voted* | head coming: -
+    promise_vote pr_votes =kept                 | secretary: -
+    promise_vote pr_votes =great @2026-12-18    | secretary: -
+    promise_confirm pr_votes @2026-12-28        | branch secretary: promise.proposal! | head coordinator leader: -
+    promise_confirm pr_far_votes @2026-12-28    | secretary: promise.proposal! | branch: -
+    promise_confirm pr_branch_votes @2026-12-28 | secretary: promise.proposal | branch: -
+    promise_confirm pr_votes                    | branch: -                         # the votes are open still
+    promise_excuse pr_votes =1 @2026-12-28      | branch secretary: promise.proposal!* | head coordinator: -
+    promise_judge pr_votes =kept @2026-12-28    | branch secretary: promise.judged!* | head coordinator leader: -
+    promise_judge pr_far_votes =kept @2026-12-28 | secretary: promise.judged!* | branch: -
+    promise_judge pr_branch_votes =kept @2026-12-28 | secretary: promise.judged* | branch: -
+    promise_judge pr_new =kept @2026-12-28      | branch: -
+    promises_to_confirm                         | branch secretary: promise.confirm_list!
+    # §5 Enrollment: the desk alone ends a unit's
+    unit_leave d_unit_leave                     | coordinator: unit.withdraw_done*
+    unit_leave d_unit_leave_ended               | ended: -
+    unit_leave d_unit_leave_admin               | admin: -
     # stale screens: the button of a card that has been overtaken, or an id in the wrong state, is refused to everybody
     accept p_work                        | leader: -
     contacted p_refused                  | leader: -
@@ -224,6 +330,10 @@ BUTTONS = table("""
     my_problems                          | reporter supporter neighbour: progress.list | all: progress.none
     my_tasks                             | claimer: task.mine | all: task.mine_none
     help                                 | all: help
+    help_on =member                      | active: help.on.member | all: help
+    help_on =unit                        | liaison liaison2: help.on.unit | all: help
+    help_on =tickets                     | leaders admin: help.on.tickets | all: help
+    help_on =office                      | heads: help.on.office | all: help
     human                                | all: human.ask_what
     language =en                         | foreigner street stranger: language.chosen | all: language.chosen*
     cancel                               | all: cancelled
@@ -275,7 +385,7 @@ async def test_everybody_presses_everything(world_sqlite, share):
     for number, row in enumerate(BUTTONS):
         name, arguments = named(row.said)
         for who in row.sample(number, share):
-            wrong += faults(forge, row, who, await forge.press(who, ACTIONS[name](*filled(forge, arguments))))
+            wrong += faults(forge, row, who, await forge.press(who, ACTIONS[name](*filled(forge, arguments)), day=row.day))
     assert not wrong, "\n".join(wrong)
 
 

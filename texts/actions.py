@@ -200,7 +200,6 @@ class Do:
     meeting_confirm_minutes = Action("meeting_confirm_minutes", "meeting")
     meeting_calendar = Action("meeting_calendar", "meeting")
     action_done = Action("action_done", "item")
-    talk_book = Action("talk_book")
     talk_cancel = Action("talk_cancel")
     # menus
     progress = Action("progress")
