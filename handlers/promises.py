@@ -151,7 +151,8 @@ async def browse_more(press: Press, context: Context, offset: str, year: str) ->
 
 
 async def _page(context: Context, offset: str, year: str) -> Screen:
-    return await promises.browse(context, int(offset) if offset.isdecimal() else 0, int(year) if year.isdecimal() else None)
+    which = int(year) if year.isdecimal() and len(year) == 4 else None
+    return await promises.browse(context, int(offset) if offset.isdecimal() else 0, which)
 
 
 @router.message(Phrase("promise_code"))

@@ -10,13 +10,17 @@ import sqlalchemy as sa
 from forged_tables import Row, faults, group_faults, table
 from forging import Forge
 
+from handlers.actions import Doing
 from handlers.administration import HandOver
 from handlers.dispatch import Dispatch
 from handlers.enrolment_steps import DecliningEnrolment
 from handlers.exports import Export
+from handlers.meeting_replies import Leave
 from handlers.mine import Appeal
 from handlers.orders import Order
 from handlers.posts import Declining, SetUp
+from handlers.promise_review import Review
+from handlers.promises import Promise
 from handlers.relay import Talk
 from handlers.staff import Words
 from handlers.tasks import CallOff
@@ -230,6 +234,10 @@ LINKS = table(
     dispatch-{P_far}                         | other office: dispatch.missing
     dispatch-{O_new}                         | office: dispatch.missing
     refuse-{O_new}                           | office: order.reject_why
+    promises-2024                            | all: promise.page!
+    promises-99999999999999999999            | all: promise.page!
+    promise                                  | member: promise.ask | branch secretary: -
+    ballot                                   | secretary: -  # not open yet
     refuse-{P_new}
     task-{p_new}
     dispatch-{t_open}
@@ -322,6 +330,12 @@ WAITING = {
     "cancel_task": ("head", CallOff.reason, {"task": "t_open"}, "下雨"),
     "absence": ("claimer", Absence.reason, {"task": "t_missed"}, "生病了"),
     "export": ("coordinator", Export.reason, {"=ledger": "problems", "=period": "2026Q4"}, "核对回访名单"),
+    "meeting_leave": ("liaison", Leave.reason, {"meeting": "m_noticed"}, "要开会"),
+    "action_done": ("liaison", Doing.result, {"code": "ITEM_u1"}, "门禁已经更换好了"),
+    "promise_return": ("branch", Promise.lacks, {"commitment": "pr_new"}, "没有数量"),
+    "promise_return ": ("secretary", Promise.lacks, {"commitment": "pr_far"}, "没有数量"),
+    "promise_report": ("captain", Review.report, {"commitment": "pr_review", "=marks": {}}, "第1项完成"),
+    "objection": ("member", Review.objection, {}, "第1项做完了"),
     "handover_name": ("coordinator", HandOver.to, {"giver": "leader"}, "证clerk"),
 }
 
