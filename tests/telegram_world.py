@@ -275,7 +275,7 @@ def prepared_url(prepared: Path, tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'world.db'}"
 
 
-@pytest.fixture(params=["polling", "webhook"])
+@pytest.fixture(params=["polling", pytest.param("webhook", marks=pytest.mark.slow)])
 async def town(request: pytest.FixtureRequest, prepared_url: str, tmp_path: Path) -> AsyncIterator[TelegramWorld]:
     """The application, polling or called by webhook; at the end every press must have been answered."""
     async with telegram_world(prepared_url, tmp_path, webhook=request.param == "webhook") as made:

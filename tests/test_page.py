@@ -191,6 +191,7 @@ async def test_a_message_is_sent_received_and_answered(context: BrowserContext) 
     await expect(own).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_shift_enter_is_a_new_line_and_enter_sends(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     field = page.locator(f"{PRIVATE} textarea")
@@ -204,6 +205,7 @@ async def test_shift_enter_is_a_new_line_and_enter_sends(context: BrowserContext
     assert socket.sent[0]["text"] == "第一行\nx"
 
 
+@pytest.mark.slow
 async def test_a_group_hears_a_neighbour_by_name(context: BrowserContext) -> None:
     neighbour, _ = await open_as(context, "R101")
     speaker, _ = await open_as(context, "R105")
@@ -230,6 +232,7 @@ async def test_what_is_written_without_a_connection_is_sent_once(context: Browse
     assert [message.get("text") for message in await history(page, "R101")].count("断线时写的话") == 1
 
 
+@pytest.mark.slow
 async def test_an_unanswered_message_goes_again_under_its_id(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     # The service stores it, but its answers never come back.
@@ -247,6 +250,7 @@ async def test_an_unanswered_message_goes_again_under_its_id(context: BrowserCon
     assert socket.sent[0] == socket.sent[1]
 
 
+@pytest.mark.slow
 async def test_what_arrives_while_the_history_is_read_is_kept(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
 
@@ -265,6 +269,7 @@ async def test_what_arrives_while_the_history_is_read_is_kept(context: BrowserCo
     await expect(page.locator(f"{PRIVATE} [data-message=m9001]")).to_contain_text("路上又改了")
 
 
+@pytest.mark.slow
 async def test_a_refused_message_says_why_and_can_be_sent_again(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     socket.answer = lambda frame: {"type": "error", "id": frame["id"], "text": "服务暂时忙"}
@@ -276,6 +281,7 @@ async def test_a_refused_message_says_why_and_can_be_sent_again(context: Browser
     await expect(page.locator(f"{PRIVATE} .row[data-side=own]").first).to_have_attribute("data-state", "done")
 
 
+@pytest.mark.slow
 async def test_a_draft_is_kept_for_each_chat(context: BrowserContext) -> None:
     page, _ = await open_as(context, "R101")
     await page.locator(f"{PRIVATE} textarea").fill("写了一半")
@@ -289,6 +295,7 @@ async def test_a_draft_is_kept_for_each_chat(context: BrowserContext) -> None:
     await expect(page.locator(f"{GROUP} textarea")).to_have_value("群里的一半")
 
 
+@pytest.mark.slow
 async def test_an_answer_names_the_message_it_answers(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     socket.say(type="message", chat="private", message="m9001", text="请问在几幢？")
@@ -342,6 +349,7 @@ async def test_a_deep_link_opens_the_private_chat_in_place(context: BrowserConte
     assert socket.connections == 1, "the page was loaded again"
 
 
+@pytest.mark.slow
 async def test_unread_messages_are_counted_until_they_are_seen(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     for number in range(2):
@@ -362,6 +370,7 @@ async def test_text_is_never_markup(context: BrowserContext) -> None:
     await expect(text.locator("a")).to_have_attribute("href", "https://example.org/a")
 
 
+@pytest.mark.slow
 async def test_documents_voice_and_photos_of_others_can_be_opened(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     socket.say(type="message", chat="private", message="m9001", text="台账", document={"name": "台账.csv", "url": "/static/x"})
@@ -373,6 +382,7 @@ async def test_documents_voice_and_photos_of_others_can_be_opened(context: Brows
 # ---- photos, voice, places ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_several_photos_are_one_album_and_open_in_full_size(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     await page.locator(f"{PRIVATE} [data-file=photo]").set_input_files([picture("a.png"), picture("b.png")])
@@ -402,6 +412,7 @@ async def test_a_voice_message_is_recorded_and_played_back(context: BrowserConte
     assert len(socket.sent[0]["data"]) > 100
 
 
+@pytest.mark.slow
 async def test_without_a_microphone_a_file_may_be_chosen(context: BrowserContext) -> None:
     page, socket = await open_as(context, "R101")
     await page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('none')); }")
@@ -432,6 +443,7 @@ async def test_a_place_is_chosen_by_keyboard_and_sent(context: BrowserContext) -
     assert frame["lon"] == pytest.approx(120.1508 + 5 / 95_222, abs=2e-6)
 
 
+@pytest.mark.slow
 async def test_a_click_on_the_plan_moves_the_pin(context: BrowserContext) -> None:
     page, _ = await open_as(context, "R101")
     await page.locator(f"{PRIVATE} [data-act=attach]").click()
@@ -461,6 +473,7 @@ async def test_the_clock_moves_forward_and_never_backward(context: BrowserContex
     assert (now["now"][:16], now["running"]) == ("2026-11-24T08:30", False)
 
 
+@pytest.mark.slow
 async def test_a_real_clock_is_said_politely(context: BrowserContext) -> None:
     page, _ = await open_as(context, "R101")
 
@@ -473,6 +486,7 @@ async def test_a_real_clock_is_said_politely(context: BrowserContext) -> None:
     await expect(page.locator("#clock-status")).to_have_text("这里走的是真实时间，不能拨动。")
 
 
+@pytest.mark.slow
 async def test_the_demo_starts_again_only_when_confirmed(context: BrowserContext) -> None:
     page, _ = await open_as(context, "R101")
     other, _ = await open_as(context, "R105")
@@ -495,6 +509,7 @@ async def test_the_demo_starts_again_only_when_confirmed(context: BrowserContext
 # ---- for everybody's eyes and hands ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_language_and_type_are_remembered(context: BrowserContext) -> None:
     page, _ = await open_as(context, "R101")
     assert await page.locator("html").get_attribute("lang") == "zh-CN"
@@ -556,6 +571,7 @@ FAINT = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_word_stands_out_from_its_ground(context: BrowserContext, scheme: Any) -> None:
     page, socket = await open_as(context, "R101")

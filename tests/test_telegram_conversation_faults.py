@@ -45,6 +45,7 @@ def numbers(texts):
     return [number for place, number in enumerate(found) if place == 0 or found[place - 1] != number]
 
 
+@pytest.mark.parametrize("town", ["polling", "webhook"], indirect=True)
 async def test_every_fault_at_once(town):
     telegram, transport = town.telegram, town.platform._transport
     transport.read_seconds = 1.0
@@ -110,6 +111,7 @@ async def database_down(town):
         del database.connection
 
 
+@pytest.mark.parametrize("town", ["polling", "webhook"], indirect=True)
 async def test_while_the_database_is_down_telegram_keeps_the_updates(town):
     resident = town.stranger()
     await resident.says("任务 31")

@@ -22,6 +22,7 @@ async def submit(resident, text=LAMP):
 
 
 # -- the resident -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("town", ["polling", "webhook"], indirect=True)
 async def test_a_resident_reports_and_the_leader_answers(town):
     leader, resident = await town.person("ST04"), town.stranger()
     pushes = len(leader.shown)
@@ -130,6 +131,7 @@ async def test_a_link_binds_once_and_says_nothing_else_to_anybody(town):
 
 
 # -- the work ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("town", ["polling", "webhook"], indirect=True)
 async def test_the_four_orders_in_a_topic(town):
     coordinator = await town.person("ST02")
     party, topic = await town.group("党员群", topic=True)
