@@ -62,7 +62,7 @@ class Alarms:
         self._ticking = asyncio.Lock()
         self.owner = new_owner()
         self._next_look = 0.0
-        self._triggers = {name: CronTrigger.from_crontab(job.crontab, timezone=UTC) for name, job in self.jobs.items() if job.crontab}
+        self._tables = {name: _TimeTable(job.crontab, self.zone) for name, job in self.jobs.items() if job.crontab}
 
     def start(self) -> None:
         """Tick once a second until `stop`."""
@@ -106,16 +106,16 @@ class Alarms:
             settings: sa.Table = Setting.__table__  # type: ignore[attr-defined]
             stored = await connection.execute(sa.select(settings.c.name, settings.c.value).where(settings.c.name.like("job:%")))
             planned = {name.removeprefix("job:"): value for name, value in stored}
-            for name, trigger in self._triggers.items():
+            for name, table in self._tables.items():
                 row = planned.get(name)
                 if row is None:
                     value = {"planned": now.isoformat()}
                     await connection.execute(dialect.insert(settings).values(name=f"job:{name}", value=value).on_conflict_do_nothing())
                     continue
                 since = datetime.fromisoformat(row["planned"])
-                times = _fire_times(trigger, since, now, self.zone)
-                if not times:
+                if (following := table.after(since)) is None or following > now:
                     continue
+                times = table.between(since, now)
                 latest = times[-1]
                 for due in times if self.jobs[name].late == "every" else [latest]:
                     insert = dialect.insert(_TABLE).values(
@@ -131,8 +131,7 @@ class Alarms:
         async with self.database.connection() as connection:
             first = (await connection.execute(sa.select(sa.func.min(_TABLE.c.due)).where(_OPEN))).scalar()
         now = self.clock.now()
-        moments = [_next_fire_time(trigger, now, self.zone) for trigger in self._triggers.values()]
-        moments.append(first)
+        moments = [first, *(table.after(now) for table in self._tables.values())]
         return min((moment for moment in moments if moment is not None and moment <= until), default=None)
 
     async def take_as_done(self, now: datetime) -> None:
@@ -214,31 +213,40 @@ class Alarms:
             )
 
 
-# The time table is read on the wall clock: crontabs see local times written as UTC, where no hour is missing and none comes twice.
-def _fire_times(trigger: CronTrigger, since: datetime, now: datetime, zone: ZoneInfo) -> list[datetime]:
-    """The moments in (since, now] at which a time table fires: each local time once, whatever the clocks of the zone do.
+class _TimeTable:
+    """The moments at which a crontab fires: each local time once, whatever the clocks of the zone do.
 
     A local time that a change of the clocks leaves out fires when it would have been; of one that comes twice, the first counts.
+    It is read on the wall clock: the trigger sees local times written as UTC, where no hour is missing and none comes twice.
     """
-    wall, end = _on_wall(since, zone) - _CHANGE, _on_wall(now, zone) + _CHANGE
-    times: set[datetime] = set()
-    while (found := trigger.get_next_fire_time(None, wall)) is not None and found <= end:
-        moment = found.replace(tzinfo=zone).astimezone(UTC)
-        if since < moment <= now:
-            times.add(moment)
-        wall = found + timedelta(microseconds=1)
-    return sorted(times)
 
+    def __init__(self, crontab: str, zone: ZoneInfo) -> None:
+        self._trigger, self._zone = CronTrigger.from_crontab(crontab, timezone=UTC), zone
+        self._known: tuple[datetime, datetime] | None = None
 
-def _next_fire_time(trigger: CronTrigger, now: datetime, zone: ZoneInfo) -> datetime | None:
-    wall = _on_wall(now, zone) - _CHANGE
-    while (found := trigger.get_next_fire_time(None, wall)) is not None:
-        moment: datetime = found.replace(tzinfo=zone).astimezone(UTC)
-        if moment > now:
-            return moment
-        wall = found + timedelta(microseconds=1)
-    return None
+    def between(self, since: datetime, until: datetime) -> list[datetime]:
+        """The moments in (since, until], in order."""
+        wall, end = self._on_wall(since) - _CHANGE, self._on_wall(until) + _CHANGE
+        times: set[datetime] = set()
+        while (found := self._trigger.get_next_fire_time(None, wall)) is not None and found <= end:
+            moment = found.replace(tzinfo=self._zone).astimezone(UTC)
+            if since < moment <= until:
+                times.add(moment)
+            wall = found + timedelta(microseconds=1)
+        return sorted(times)
 
+    def after(self, since: datetime) -> datetime | None:
+        """The first moment after `since`, remembered for whoever asks again before it has come; None: never again."""
+        if self._known is not None and self._known[0] <= since < self._known[1]:
+            return self._known[1]
+        wall = self._on_wall(since) - _CHANGE
+        while (found := self._trigger.get_next_fire_time(None, wall)) is not None:
+            if (moment := found.replace(tzinfo=self._zone).astimezone(UTC)) > since:
+                first = min(self.between(since, moment))
+                self._known = (since, first)
+                return first
+            wall = found + timedelta(microseconds=1)
+        return None
 
-def _on_wall(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment.astimezone(zone).replace(tzinfo=UTC)
+    def _on_wall(self, moment: datetime) -> datetime:
+        return moment.astimezone(self._zone).replace(tzinfo=UTC)

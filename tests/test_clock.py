@@ -1,6 +1,8 @@
 """The alarm clock (design.md §6): every due time happens once, at its own time, in order, whoever ticks and whatever dies."""
 
 import asyncio
+import random
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -124,7 +126,7 @@ async def test_three_tickers_make_each_alarm_happen_once(bench):
     assert await bench.counts() == [1] * (40 + 3)
 
 
-async def test_without_the_unique_occurrence_two_planners_plan_twice(databases, monkeypatch):
+async def test_without_the_unique_occurrence_two_planners_plan_twice(databases):
     """The negative control: look first, write then."""
     with databases.fresh("postgresql") as url:
         async with machines(url) as (machine,):
@@ -135,9 +137,7 @@ async def test_without_the_unique_occurrence_two_planners_plan_twice(databases, 
             tickers = [bench.alarms() for _ in range(2)]
             await tickers[0].tick()
             bench.clock.put(NOW + timedelta(days=1))
-            times = clock_module._fire_times
             plans = [ticker.plan for ticker in tickers]
-            monkeypatch.setattr(clock_module, "_fire_times", lambda *given: times(*given))
 
             async def together(plan, now):
                 await everybody.wait()
@@ -369,6 +369,21 @@ async def test_a_time_of_the_day_happens_once_a_day_whatever_the_clocks_do(bench
         ]
     assert {due.time().isoformat("minutes") for job, due in rows if job == "wall"} == {"17:30"}
     assert await bench.counts() == [1] * (2 * days)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Shanghai"])
+@pytest.mark.parametrize("crontab", ["*/25 1-3 * * *", "30 2 * * *", "15 0 1 * *"])
+def test_a_time_table_that_remembers_says_what_one_without_a_past_says(zone, crontab):
+    """Asked in any order, as after a reset of the demo to an earlier moment."""
+    chance, here = random.Random(zone + crontab), ZoneInfo(zone)
+    used, begin = clock_module._TimeTable(crontab, here), datetime(2026, 1, 1, tzinfo=UTC)
+    all_of_it = used.between(begin, begin + timedelta(days=500))
+    days = [begin + timedelta(days=number) for number in range(400)]
+    changes = [day for day in days if day.astimezone(here).utcoffset() != (day + timedelta(days=1)).astimezone(here).utcoffset()]
+    nights = [day + timedelta(minutes=minutes) for day in changes for minutes in range(0, 1440, 5)]
+    for moment in nights + [chance.choice(days) + timedelta(minutes=chance.randrange(1440)) for _ in range(300)]:
+        for later in (moment, moment + timedelta(minutes=chance.randrange(90)), moment):
+            assert used.after(later) == all_of_it[bisect_right(all_of_it, later)]
 
 
 def test_deadlines_where_the_clocks_change(monkeypatch):
