@@ -37,9 +37,9 @@ _CHAT: sa.Table = Chat.__table__  # type: ignore[attr-defined]
 
 # The statements of every message, made once: making one costs more than running it. The states stand in them as the index on
 # open rows says them, so that SQLite uses that index.
+_UNSENT = sa.text("outbox.state IN ('pending','sending')")
 _OPEN = (
-    _OUT.c.platform == sa.bindparam("platform"), _OUT.c.bot == sa.bindparam("bot"), sa.text("outbox.state IN ('pending','sending')"),
-    _OUT.c.send_after <= sa.bindparam("now"),
+    _OUT.c.platform == sa.bindparam("platform"), _OUT.c.bot == sa.bindparam("bot"), _UNSENT, _OUT.c.send_after <= sa.bindparam("now"),
 )  # fmt: skip
 _DUE = (
     sa.select(_OUT, _CHAT.c.address, _CHAT.c.kind.label("kind_of_chat"))
@@ -209,18 +209,18 @@ class Relay:
         async with self.database.connection() as connection:
             await connection.execute(
                 sa.update(_OUT)
-                .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast")
+                .where(_UNSENT, *self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast")
                 .values(state="superseded", body=sa.null())
             )
             again = sa.or_(_OUT.c.uncertain.is_(False), _OUT.c.kind != "send", sa.literal(self.delivery.once))
             await connection.execute(
                 sa.update(_OUT)
-                .where(*self._mine(), _OUT.c.state == "sending", _OUT.c.policy == "resend", again)
+                .where(_UNSENT, *self._mine(), _OUT.c.state == "sending", _OUT.c.policy == "resend", again)
                 .values(state="pending", uncertain=not self.delivery.once)
             )
             await connection.execute(
                 sa.update(_OUT)
-                .where(*self._mine(), _OUT.c.state == "sending")
+                .where(_UNSENT, *self._mine(), _OUT.c.state == "sending")
                 .values(state="dead", error="never answered, and not to be sent twice", body=sa.null())
             )
 

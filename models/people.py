@@ -39,7 +39,7 @@ class ChatAccount(SQLModel, table=True):
     user_hash: str
     user_address: str = Field(sa_type=Encrypted)
     person_id: str = Field(foreign_key="person.id", index=True)
-    private_chat_id: str | None = Field(default=None, foreign_key="chat.id")
+    private_chat_id: str | None = Field(default=None, foreign_key="chat.id", index=True)
     preferred: bool = True
     blocked: bool = False
     __table_args__ = (sa.UniqueConstraint("platform", "bot", "user_hash"),)

@@ -33,11 +33,11 @@ class Problem(SQLModel, table=True):
     channel: str = "bot"
     anonymous: bool = False
     reporter_id: str | None = Field(default=None, foreign_key="person.id", index=True)
-    token_id: str | None = Field(default=None, foreign_key="anonymous_token.id")
+    token_id: str | None = Field(default=None, foreign_key="anonymous_token.id", index=True)
     level: str = "grid"
     state: str = Field(default="SUBMITTED", index=True)
     lead_handler_id: str | None = Field(default=None, foreign_key="person.id")
-    merged_into_id: str | None = Field(default=None, foreign_key="problem.id")
+    merged_into_id: str | None = Field(default=None, foreign_key="problem.id", index=True)
     submitted_at: datetime = Field(sa_type=UTCDateTime, index=True)  # type: ignore[call-overload,unused-ignore]
     accepted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     first_contact_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
@@ -76,7 +76,7 @@ class Media(SQLModel, table=True):
     owner: str = Field(index=True)
     kind: str = "photo"
     stage: str = "before"
-    sha256: str = ""
+    sha256: str = Field(default="", index=True)
     mime: str = "image/jpeg"
     size: int = 0
     at: datetime = Field(sa_type=UTCDateTime)

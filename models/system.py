@@ -75,7 +75,7 @@ class OutboxMessage(SQLModel, table=True):
                  sqlite_where=sa.text("state IN ('pending','sending')"),
                  postgresql_where=sa.text("state IN ('pending','sending')")),
         sa.Index("ix_outbox_message", "chat_id", "message_id"),
-        sa.Index("ix_outbox_card", "chat_id", "card"),
+        sa.Index("ix_outbox_card", "card", "chat_id"),
     )  # fmt: skip
 
 
