@@ -16,8 +16,10 @@ from bot.settings import Settings, SettingsError, load_settings, new_keys
 async def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Start the service and stay until it is told to stop."""
     from bot.main import Application, set_up_logging
+    from services import understanding
 
     set_up_logging(settings)
+    understanding.prepare()
     application = Application(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -114,9 +114,14 @@ def Silence() -> Reply:  # noqa: N802
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A filter: the text is this intent of texts/utterances.toml; its slots are injected by name."""
+    """A filter: the text is this intent of texts/utterances.toml; its slots are injected by name.
+
+    `loose`: everyday words, which are heard in their router's turn and not before every dialog: a reply, or words that are awaited in a
+    router above, come first.
+    """
 
     intent: str
+    loose: bool = False
 
     @property
     def provides(self) -> frozenset[str]:
@@ -150,7 +155,7 @@ class Route:
     @property
     def spoken(self) -> bool:
         """Whether the handler waits for a sentence of the grammar."""
-        return any(isinstance(condition, Phrase) for condition in self.filters)
+        return any(isinstance(condition, Phrase) and not condition.loose for condition in self.filters)
 
     @property
     def steps(self) -> tuple[State, ...]:

@@ -1,6 +1,7 @@
 """A resident's own problems.
 
 resident: 查进度                                  bot: the latest five, a button each
+resident: 什么时候修好                            bot: the same, whatever the dialog was
 resident: 查进度 WT-…                            bot: the whole sheet; for others the public half
 resident: 撤回 WT-… / 误报                        bot: withdrawn (a P1: stays open without its reporter)
 resident: 申诉 WT-… 理由                          bot: with the secretary
@@ -30,6 +31,7 @@ class Appeal(Steps):
 
 # -- looking
 @router.message(Phrase("progress"))
+@router.message(Phrase("progress_asked", loose=True))
 async def list_mine(message: Text, context: Context) -> Reply:
     listed = await mine.overview(context)
     return Say(listed.screen, subject=listed.subject)

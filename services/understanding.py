@@ -33,6 +33,7 @@ __all__ = [
     "complains",
     "counted",
     "normalise",
+    "prepare",
     "read_lexicon",
     "same_matter",
     "shown",
@@ -104,6 +105,11 @@ class Understanding:
     def confident(self) -> bool:
         """Whether the best guess is sure enough not to ask (domain.md §2)."""
         return self.best is not None and self.best.confidence >= CONFIDENT
+
+
+def prepare() -> None:
+    """Read the words and learn the examples now: whoever speaks first does not wait for it."""
+    understand("0")
 
 
 def understand(text: str, examples: Examples | None = None, urgency: Urgency | None = None) -> Understanding:

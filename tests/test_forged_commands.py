@@ -247,7 +247,7 @@ LINKS = table(
 
 # Sentences that anybody may say because they are about the speaker alone, or about nobody.
 ONES_OWN = frozenset({
-    "help", "human", "cancel", "language", "later", "progress", "my_orders", "my_tasks", "my_posts", "my_teams", "my_enrolment", "my_hours", "my_data", "delete_data", "withdraw_consent",
+    "help", "human", "cancel", "language", "later", "progress", "progress_asked", "my_orders", "my_tasks", "my_posts", "my_teams", "my_enrolment", "my_hours", "my_data", "delete_data", "withdraw_consent",
     "report", "report_text", "anonymous", "anonymous_start", "order", "order_start", "rate_last", "solved_last", "rate_loosely", "withdraw_last", "enrol", "enrol_loosely",
     "unit_enrol", "check_in_any", "check_out_any", "claim_which", "pin", "posts", "teams", "open_tasks", "announcements", "duty_today", "duty_table", "hotline", "invite_help",
     "roles_help", "merge_help", "dispatch_help", "on_behalf_help",

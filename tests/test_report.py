@@ -146,6 +146,23 @@ async def test_a_draft_survives_other_business(world_sqlite):
     assert (await resident.presses("提交")).shows("WT-20261128-0001")
 
 
+async def test_who_asks_when_it_will_be_done_gets_the_progress_and_keeps_the_draft(world_sqlite):
+    resident, leader = world_sqlite.person("R101"), world_sqlite.person("ST04")
+    assert (await resident.says("什么时候修好")).shows("您报的问题")
+    await resident.says("路灯不亮")
+    await resident.presses("提交")
+    receipt = resident.last
+    await resident.says("2幢有人飞线充电")
+    assert (await resident.says("我报的那个灯修好了吗")).shows("您报的问题", "WT-20261123-0001")
+    await resident.presses("提交")
+    assert (await resident.says("什么时候修好", reply_to=receipt.id)).shows("已转给WT-20261123-0001的办理人")
+    asked = leader.last
+    assert "什么时候修好" in asked.message.text
+    await leader.says("明天上午", reply_to=asked.id)
+    await resident.presses("回复")
+    assert (await resident.says("到底什么时候修好")).shows("已转给WT-20261123-0001的办理人")
+
+
 async def test_a_draft_older_than_seven_days_is_gone(world_sqlite):
     resident = world_sqlite.person("R101")
     await resident.says("路灯不亮")

@@ -141,6 +141,8 @@ def test_long_texts_are_clipped_in_utf16_units():
         ("已联系 WT-20261119-0001 明天上门", "contacted"), ("解释后结案 WT-20261119-0001 已当面说明", "explain"),
         ("代录:王阿姨 13800000000 9幢路灯不亮", "on_behalf"), ("核验 31 何晚晴", "verify"), ("评单 31 5", "rate_task"), ("取消任务 31 下雨", "cancel_task"),
         ("绑定 党员群", "bind"), ("绑定 G1网格群", "bind"), ("帮助", "help"), ("菜单", "help"), ("转人工", "human"), ("我的任务", "my_tasks"),
+        ("什么时候能修好啊?", "progress_asked"), ("我报的那个灯修好了吗", "progress_asked"), ("上次反映的漏水处理得怎么样了", "progress_asked"),
+        ("怎么样了", "progress_asked"), ("还要多久", "progress_asked"), ("any news?", "progress_asked"),
         ("@linshao_bot 接单 31", "claim"), ("受理 WT-20261119-0001", "accept"), ("/bao@linshao_bot", "report"),
     ],
 )  # fmt: skip
@@ -148,6 +150,13 @@ def test_the_grammar_of_the_contract(said, intent):
     found = recognise(said)
     assert found is not None, said
     assert found[0].name == intent
+
+
+@pytest.mark.parametrize(
+    "said", ["电梯什么时候修好", "路灯坏了三天了什么时候修", "我反映的问题没人管", "我报的路灯修好了", "多久来打扫一次楼道"]
+)
+def test_what_names_a_thing_or_tells_something_does_not_ask_for_progress(said):
+    assert recognise(said) is None
 
 
 @pytest.mark.parametrize("said", ["31", "大家晚上好", "今天谁在", "路灯坏了", "谢谢大家", "明天下雨记得收衣服", "接单的同志辛苦了"])
