@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,8 @@ ASSERTED = """Asserted (`bench/years/checks.py`):
 * no resident's name in a group; drafts, coordinates, anonymous addresses and delivered bodies gone when their time is over;
 * everybody who writes in private is answered."""
 LOOKED_AT = ("problem", "state_log", "outbox", "inbox", "occurrence", "task", "claim", "evaluation", "meeting", "commitment", "audit_log")
+# A code, a date or a number.
+_NUMBERS = re.compile(r"[A-Z]{0,3}\d[\w-]*")
 
 
 async def markdown(town: Town, begin: datetime, seconds: float, processor: float, broken: list[str]) -> str:
@@ -150,7 +153,7 @@ async def _promises(session: Any, year: int) -> dict[str, Any]:
 
 
 async def _jobs(session: Any) -> str:
-    """Occurrences by job and state; outcomes by their first word."""
+    """Occurrences by job and state; outcomes by their words, with … for codes and numbers."""
     rows = await session.execute(
         sa.select(Occurrence.job, Occurrence.state, Occurrence.outcome, sa.func.count()).group_by(
             Occurrence.job, Occurrence.state, Occurrence.outcome
@@ -161,7 +164,7 @@ async def _jobs(session: Any) -> str:
     for job, state, outcome, count in rows:
         states[job][state] += count
         if state == "done":
-            outcomes[job]["".join(sign for sign in outcome.split(":")[0] if not sign.isdigit()).strip()] += count
+            outcomes[job][_NUMBERS.sub("…", outcome.split(";")[0])] += count
     lines = []
     for job in sorted(states):
         said = ", ".join(f"{what or 'done'} {count}" for what, count in outcomes[job].most_common(5))
