@@ -339,10 +339,10 @@ def test_the_examples_are_of_known_categories_and_each_stands_once():
     assert len({text for _, _, text in examples}) == len(examples)
 
 
-def test_hardly_a_held_sentence_is_an_example():
-    """Two authors write the same short sentence now and then; how many did is said where the score is (docs/performance.md)."""
-    held = {row["text"] for row in bench.read_sentences("held")}
-    assert len(held & {text for _, _, text in read_examples()}) <= 0.04 * len(held)
+def test_no_held_sentence_is_an_example():
+    """Two authors write the same short sentence now and then; it is taken out of the held half."""
+    held = {normalise(row["text"]) for row in bench.read_sentences("held")}
+    assert held & {normalise(text) for _, _, text in read_examples()} == set()
 
 
 def test_what_cannot_be_said_with_a_texts_characters_is_not_in_it():
