@@ -1,7 +1,8 @@
 """The weights of the classifier of urgency: `python -m bench.urgency` measures them by author, `--write` learns them anew.
 
 Learnt from all of texts/understanding_examples.toml by logistic regression (AdaGrad, always in the same order, so that the same
-examples give the same weights) and written to texts/urgency.tsv; a changed example, cue, guard or danger asks for new ones.
+examples give the same weights) and written to texts/urgency.tsv under a fingerprint of what they were learnt from; a changed example,
+cue, guard or danger asks for new ones, and a test of the fingerprint says so.
 
 Measured by author: the classifier and the examples know nothing of the author's sentences when they are understood. The rules do:
 they were tuned on all of them, so `rules alone` is a fit and only what the classifier spoils or mends there is an estimate.
@@ -10,8 +11,10 @@ they were tuned on all of them, so `rules alone` is a fit and only what the clas
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from math import exp, sqrt
 from pathlib import Path
 from random import Random
@@ -30,6 +33,8 @@ _STEEPEST = 30.0
 _FEWEST = 2
 _FAINTEST = 0.05
 _AS_THE_RULES = 1.0
+_LEARNT_FROM = ("folding", "spelling", "homophones", "concepts", "dangers", "urgent", "bystanders", "urgent_guards", "urgent_cues")
+_EVERY = 50
 
 Shown = tuple[frozenset[str], bool]
 
@@ -57,9 +62,18 @@ def learn(examples: Iterable[Shown]) -> dict[str, float]:
     return {feature: round(weight, 2) for feature, weight in weights.items() if abs(weight) >= _FAINTEST or feature == BIAS}
 
 
-def write(weights: dict[str, float], path: Path = WEIGHTS) -> None:
-    """Write the weights, a feature a line."""
-    path.write_text("".join(f"{feature}\t{weight}\n" for feature, weight in sorted(weights.items())), "utf-8")
+def fingerprint(examples: Sequence[Example]) -> str:
+    """Return what changes with every example, cue, guard and danger, and with how one example in fifty is read."""
+    words = tomllib.loads((WEIGHTS.parent / "understanding.toml").read_text("utf-8"))
+    known = [(text, urgent) for _, urgent, text in examples]
+    shows = [sorted(shown(text)) for text, _ in known[::_EVERY]]
+    return sha256(repr(([words[name] for name in _LEARNT_FROM], known, shows)).encode()).hexdigest()
+
+
+def write(weights: dict[str, float], learnt_from: str, path: Path = WEIGHTS) -> None:
+    """Write the fingerprint, then the weights, a feature a line."""
+    lines = "".join(f"{feature}\t{weight}\n" for feature, weight in sorted(weights.items()))
+    path.write_text(f"{learnt_from}\n{lines}", "utf-8")
 
 
 def by_author(examples: Sequence[Example], features: Sequence[frozenset[str]]) -> None:
@@ -81,7 +95,7 @@ def main(arguments: list[str]) -> int:
     examples = read_examples()
     features = [shown(text) for _, _, text in examples]
     if "--write" in arguments:
-        write(learn((shows, urgent) for (_, urgent, _), shows in zip(examples, features, strict=True)))
+        write(learn((shows, urgent) for (_, urgent, _), shows in zip(examples, features, strict=True)), fingerprint(examples))
     else:
         by_author(examples, features)
     return 0

@@ -40,9 +40,9 @@ class Urgency:
 
 @cache
 def read_urgency() -> Urgency:
-    """Return the weights of texts/urgency.tsv, read once: a feature, a tab and its weight on each line."""
+    """Return the weights of texts/urgency.tsv, read once: a feature, a tab and its weight on each line but the first (bench.urgency)."""
     path = Path(__file__).parents[1] / "texts" / "urgency.tsv"
-    lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
+    lines = (line.split("\t") for line in path.read_text("utf-8").splitlines()[1:])
     return Urgency({feature: float(weight) for feature, weight in lines})
 
 

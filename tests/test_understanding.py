@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import understanding as bench
-from bench.urgency import WEIGHTS, learn
+from bench.urgency import WEIGHTS, fingerprint, learn
 from services.examples import read_examples
 from services.lexicon import lexicon
 from services.needed_characters import needed_characters
@@ -324,9 +324,11 @@ def test_what_a_sentence_shows_is_weighed():
     assert set(known) <= features | shown("路灯不亮") | {BIAS}
 
 
-def test_the_weights_know_every_cue_and_every_guard_and_no_other():
+def test_the_weights_are_learnt_from_the_examples_cues_and_guards_of_today():
     """Whoever changes an example, a cue, a guard or a danger learns the weights anew: `python -m bench.urgency --write`."""
-    features = [line.split("\t")[0] for line in WEIGHTS.read_text("utf-8").splitlines()]
+    learnt_from, *weights = WEIGHTS.read_text("utf-8").splitlines()
+    assert learnt_from == fingerprint(read_examples())
+    features = [line.split("\t")[0] for line in weights]
     assert len(set(features)) == len(features)
     named = [feature.split(" ", 1) for feature in features if " " in feature]
     assert {name for kind, name in named if kind == "guard"} <= set(DATA["urgent_guards"])
