@@ -1,6 +1,6 @@
 """Which place of the community a sentence names.
 
-Source: domain.md §1 (Where; chat input is normalised). The words are data, in texts/places.toml; the places come from
+Source: domain.md §1 (Where; chat input is normalised). The words are read by services.place_words; the places come from
 the community. Named places and aliases go before buildings, the longest name before a shorter one, the writer's own
 estate before the others. Nothing here reads a database or a clock.
 """
@@ -8,26 +8,15 @@ estate before the others. Nothing here reads a database or a clock.
 from __future__ import annotations
 
 import re
-import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-_WORDS: dict[str, Any] = tomllib.loads((Path(__file__).parents[1] / "texts" / "places.toml").read_text("utf-8"))
-_MENTIONS: dict[str, str] = _WORDS["mentions"]
-_NUMERALS: dict[str, str] = _WORDS["numerals"]
-_DIGITS: dict[str, int] = {character: value for value, character in enumerate(_NUMERALS["digits"])}
-_DIGITS[_NUMERALS["zero"]] = 0
-_TEN = _NUMERALS["ten"]
-_CHINESE = "".join(_DIGITS) + _TEN
-_NUMBER = rf"\d{{1,3}}|[a-z]|[{_CHINESE}]{{1,3}}"
+from services.place_words import MENTIONS, NUMBER, WORDS, Mention, detail_near, lower_case, mentioned, plain, read_number
+
 _SHORTEST_NAME = 2
 _MOST_CANDIDATES = 8
-_LOWEST_TOP, _HIGHEST_TOP = 3, 40
-_ROOF = "roof"
 
 
 @dataclass(frozen=True)
@@ -69,76 +58,6 @@ class _Building:
     on_street: bool
 
 
-@dataclass(frozen=True)
-class _Mention:
-    """A building as said: its number, the estates it can belong to (None: none is said), its place in the text.
-
-    loose: said with the word for a number only and not of a shop, so it can mean a block of the home estate too.
-    """
-
-    number: str
-    estates: frozenset[str] | None
-    on_street: bool
-    loose: bool
-    start: int
-    end: int
-
-
-def plain(text: str) -> str:
-    """Return the text in half width without what cannot be seen: the one spelling that rules are written for.
-
-    Line breaks become spaces, runs of spaces one space; zero-width, control and direction characters vanish.
-    """
-    kept = []
-    for character in unicodedata.normalize("NFKC", text):
-        category = unicodedata.category(character)
-        if character.isspace():
-            kept.append(" ")
-        elif category[0] != "C" and not "\ufe00" <= character <= "\ufe0f":
-            kept.append(character)
-    return " ".join("".join(kept).split())
-
-
-def building_numbers(text: str) -> frozenset[str]:
-    """Return the numbers of the buildings a text mentions, as digits or capital letters, of whatever estate."""
-    folded = _lower(plain(text))
-    return frozenset(mention.number for mention in _mentions(folded, {}))
-
-
-def parts(text: str) -> tuple[frozenset[str], ...]:
-    """Return the units, the doors and the sides of a building that a text mentions, each kind in one spelling."""
-    folded = _lower(plain(text))
-    units = frozenset(_number(said) or said for said in re.findall(_WORDS["parts"]["unit"], folded))
-    doors = frozenset(re.findall(_WORDS["parts"]["door"], folded))
-    sides = frozenset(re.findall(_WORDS["parts"]["side"], folded))
-    return units, doors, sides
-
-
-def spots(text: str) -> tuple[frozenset[str], ...]:
-    """Return what pins a report down within an estate: buildings, units, doors, floors and numbered things, as said.
-
-    The top floor is any floor from the third up, and people say it for the roof too; the roof itself is no floor.
-    """
-    folded = _lower(plain(text))
-    words = _WORDS["parts"]
-    floors = {_number(said) or said for said in re.findall(words["floor"], folded)}
-    if re.search(words["top_floor"], folded):
-        floors |= {_ROOF, *(str(floor) for floor in range(_LOWEST_TOP, _HIGHEST_TOP))}
-    if re.search(words["roof"], folded):
-        floors.add(_ROOF)
-    numbered = frozenset(_number(said) or said for said in re.findall(words["numbered"], folded))
-    units, doors, _ = parts(text)
-    return building_numbers(text), units, doors, frozenset(floors), numbered
-
-
-def without_places(text: str) -> str:
-    """Return the text without building numbers and without words of direction: what is left is the matter itself."""
-    folded = _lower(plain(text))
-    for mention in sorted(_mentions(folded, {}), key=lambda mention: mention.start, reverse=True):
-        folded = f"{folded[: mention.start]} {folded[mention.end :]}"
-    return _detail_pattern().sub(" ", folded)
-
-
 class Gazetteer:
     """The places of one community, ready to be found in sentences. Estates are read off the buildings' names."""
 
@@ -146,7 +65,7 @@ class Gazetteer:
         """Take the places of one community; of two with the same name the first one counts."""
         unique: dict[str, NamedPlace] = {}
         for place in places:
-            unique.setdefault(_lower(plain(place.name)), place)
+            unique.setdefault(lower_case(plain(place.name)), place)
         self._buildings: dict[str, list[_Building]] = {}
         named: list[tuple[str, NamedPlace]] = []
         for name, place in unique.items():
@@ -154,7 +73,7 @@ class Gazetteer:
                 self._buildings.setdefault(building.estate, []).append(building)
             else:
                 named.append((name, place))
-            named += [(_lower(plain(alias)), place) for alias in place.aliases]
+            named += [(lower_case(plain(alias)), place) for alias in place.aliases]
         self._estate_words = self._find_estate_words()
         self._at_building = self._find_at_building(named)
         self._names = self._find_names(named)
@@ -167,28 +86,28 @@ class Gazetteer:
         where. The home's own estate says no more than the home does: "none", and the caller takes the home.
         """
         shown = plain(text)
-        folded = _lower(shown)
+        folded = lower_case(shown)
         home_estate = self._estate_of(home) if home else None
-        mentions = self._order(folded, list(_mentions(folded, self._estate_words)), home_estate)
+        mentions = self._order(folded, list(mentioned(folded, self._estate_words)), home_estate)
         said = mentions[0] if mentions else None
         explicit = said.estates if said else None
         if explicit is None:
             explicit = self._estates_said(folded)
         if (found := self._named(folded, explicit, home_estate)) is not None:
             place, start, end = found
-            return PlaceMatch("place", (place,), _detail(shown, folded, start, end), shown[start:end])
+            return PlaceMatch("place", (place,), detail_near(shown, folded, start, end), shown[start:end])
         if said is not None:
             kind, candidates = self._resolve(said, explicit, home_estate)
             start, end = said.start, said.end
             for rest, place in self._at_building.get(candidates[0].name, ()) if kind == "place" else ():
                 if folded.startswith(rest, end):
                     candidates, end = (place,), end + len(rest)
-            return PlaceMatch(kind, candidates, _detail(shown, folded, start, end), shown[start:end])
+            return PlaceMatch(kind, candidates, detail_near(shown, folded, start, end), shown[start:end])
         return self._estate_alone(shown, folded, home_estate)
 
     def without_estates(self, text: str) -> str:
         """Return the text without the names of estates before a building's number: 柳溪苑4幢 speaks of no willow and no river."""
-        shown, numerals = plain(text), _WORDS["numerals"]["digits"] + _WORDS["numerals"]["ten"]
+        shown, numerals = plain(text), WORDS["numerals"]["digits"] + WORDS["numerals"]["ten"]
         for estate in sorted(filter(None, self._buildings), key=len, reverse=True):
             shown = re.sub(rf"{re.escape(estate)}(?=\s*[\da-z{numerals}])", "", shown, flags=re.IGNORECASE)
         return shown
@@ -200,7 +119,7 @@ class Gazetteer:
         words: dict[str, set[str]] = {}
         for estate in self._buildings:
             words.setdefault(estate, set()).add(estate)
-            for end in _WORDS["names"]["estate_ends"]:
+            for end in WORDS["names"]["estate_ends"]:
                 if estate.endswith(end):
                     front = estate.removesuffix(end)
                     for form in (front, end):
@@ -212,7 +131,7 @@ class Gazetteer:
         """Return, by a building's name, the places named after it: the rest of their names, and they."""
         places: dict[str, list[tuple[str, NamedPlace]]] = {}
         for name, place in named:
-            mention = next(_mentions(name, self._estate_words), None)
+            mention = next(mentioned(name, self._estate_words), None)
             if mention is not None and mention.estates is not None and mention.end < len(name):
                 kind, buildings = self._resolve(mention, mention.estates, None)
                 if kind == "place":
@@ -232,20 +151,20 @@ class Gazetteer:
 
     def _short_forms(self, name: str) -> Iterator[str]:
         """Yield a place's name without its estate, and its last noun; nothing for what is named after a building."""
-        if next(_mentions(name, self._estate_words), None) is not None:
+        if next(mentioned(name, self._estate_words), None) is not None:
             return
         fronts = [word for word in self._estate_words if name.startswith(word)]
-        heads = [name[: name.index(head) + len(head)] for head in _WORDS["names"]["place_heads"] if head in name]
+        heads = [name[: name.index(head) + len(head)] for head in WORDS["names"]["place_heads"] if head in name]
         for front in (*fronts, *heads):
             if len(rest := name.removeprefix(front)) >= _SHORTEST_NAME:
                 yield rest
-        for end in _WORDS["names"]["place_ends"]:
+        for end in WORDS["names"]["place_ends"]:
             if name.endswith(end) and name != end:
                 yield end
 
     def _estate_of(self, name: str) -> str | None:
         """Return the estate a building's name lies in, also for a building that the gazetteer does not have."""
-        folded = _lower(plain(name))
+        folded = lower_case(plain(name))
         fitting = [estate for estate in self._buildings if folded.startswith(estate)]
         return max(fitting, key=len, default=None)
 
@@ -261,7 +180,7 @@ class Gazetteer:
             if at < 0:
                 continue
             whole = word in self._buildings
-            inside = any(folded.startswith(f"{word}{end}", at) for end in _WORDS["names"]["estate_ends"])
+            inside = any(folded.startswith(f"{word}{end}", at) for end in WORDS["names"]["estate_ends"])
             if whole or not inside:
                 return self._estate_words[word]
         return None
@@ -285,29 +204,29 @@ class Gazetteer:
         start = folded.find(spelling)
         return place, start, start + length
 
-    def _order(self, folded: str, mentions: list[_Mention], home_estate: str | None) -> list[_Mention]:
+    def _order(self, folded: str, mentions: list[Mention], home_estate: str | None) -> list[Mention]:
         """Return the mentions of buildings that count, best first: ours, then as said, where the writer lives last."""
         counting = [mention for mention in mentions if self._counts(folded, mention, home_estate)]
 
-        def rank(mention: _Mention) -> tuple[int, int]:
+        def rank(mention: Mention) -> tuple[int, int]:
             before = folded[: mention.start]
-            if re.search(_MENTIONS["own_home"], before):
+            if re.search(MENTIONS["own_home"], before):
                 return 2, mention.start
-            return (0 if re.search(_MENTIONS["ours"], before) else 1), mention.start
+            return (0 if re.search(MENTIONS["ours"], before) else 1), mention.start
 
         return sorted(counting, key=rank)
 
-    def _counts(self, folded: str, mention: _Mention, home_estate: str | None) -> bool:
+    def _counts(self, folded: str, mention: Mention, home_estate: str | None) -> bool:
         """Tell whether a bare number along a street is meant as a place: at home there, or with words of a place."""
         if not mention.on_street or mention.estates is not None:
             return True
         at_home = any(building.on_street for building in self._buildings.get(home_estate or "", ()))
-        follows = re.search(_MENTIONS["street_follows"], folded[mention.end :]) is not None
+        follows = re.search(MENTIONS["street_follows"], folded[mention.end :]) is not None
         known = any(building.number == mention.number for building in self._all())
         return follows and known if not at_home else known
 
     def _resolve(
-        self, said: _Mention, explicit: frozenset[str] | None, home_estate: str | None
+        self, said: Mention, explicit: frozenset[str] | None, home_estate: str | None
     ) -> tuple[Literal["place", "ambiguous", "unknown_building"], tuple[NamedPlace, ...]]:
         """Return the building meant, the several it can be, or that there is none of this number."""
         fitting = [
@@ -333,15 +252,15 @@ class Gazetteer:
         """
         estates = self._estates_said(folded)
         if estates is None:
-            return PlaceMatch("none", (), _detail(shown, folded, 0, 0), "")
+            return PlaceMatch("none", (), detail_near(shown, folded, 0, 0), "")
         candidates = tuple(building.place for building in self._all() if building.estate in estates)
         words = max((word for word, of in self._estate_words.items() if of == estates and word in folded), key=len)
         start, end = folded.find(words), folded.find(words) + len(words)
-        near = _detail(shown, folded, start, end)
+        near = detail_near(shown, folded, start, end)
         if len(candidates) > _MOST_CANDIDATES:
             return PlaceMatch("none", (), f"{shown[start:end]}{near}", "", "" if home_estate in estates else shown[start:end])
         if home_estate in estates:
-            return PlaceMatch("none", (), _detail(shown, folded, 0, 0), "")
+            return PlaceMatch("none", (), detail_near(shown, folded, 0, 0), "")
         return PlaceMatch("ambiguous", candidates, near, shown[start:end])
 
     def _all(self) -> Iterator[_Building]:
@@ -350,119 +269,17 @@ class Gazetteer:
             yield from buildings
 
 
-# ---- words of the text --------------------------------------------------------------------------------------------
-
-
-def _lower(text: str) -> str:
-    """Return the text in lower case with every character in its place (lower() can lengthen a text)."""
-    return "".join(lowered if len(lowered := character.lower()) == 1 else character for character in text)
-
-
-def _number(said: str) -> str | None:
-    """Return a building's number as digits or a capital letter; None for what is no number (a lone zero, 十十, 西)."""
-    if said.isdigit():
-        return str(int(said)) if int(said) else None
-    if said.isascii():
-        return said.upper()
-    tens, found, ones = said.partition(_TEN)
-    if not found:
-        if not all(character in _DIGITS for character in said):
-            return None
-        value = 0
-        for character in said:
-            value = value * 10 + _DIGITS[character]
-    elif any(part and (len(part) > 1 or part not in _DIGITS) for part in (tens, ones)):
-        return None
-    else:
-        value = (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)
-    return str(value) if value else None
-
-
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
-    """Return one of the patterns of [mentions], compiled."""
-    return re.compile(_MENTIONS[name].replace("<number>", _NUMBER))
-
-
-@cache
-def _detail_pattern() -> re.Pattern[str]:
-    """Return the pattern of what is near a place."""
-    return re.compile(_WORDS["detail"]["pattern"])
-
-
 @cache
 def _name_pattern() -> re.Pattern[str]:
     """Return the pattern of a building's name in the gazetteer: estate, number and the word for it."""
-    names = _WORDS["names"]
+    names = WORDS["names"]
     block, street = names["block"], names["street"]
-    return re.compile(rf"(?P<estate>.*?[^\d])(?P<number>{_NUMBER})(?:(?P<block>{block})|(?P<street>{street}))")
+    return re.compile(rf"(?P<estate>.*?[^\d])(?P<number>{NUMBER})(?:(?P<block>{block})|(?P<street>{street}))")
 
 
 def _parse_building(name: str, place: NamedPlace) -> _Building | None:
     """Return the parts of a building's name; None when it is no such name."""
     match = _name_pattern().fullmatch(name)
-    if match is None or (number := _number(match["number"])) is None:
+    if match is None or (number := read_number(match["number"])) is None:
         return None
     return _Building(place, match["estate"].strip(), number, on_street=match["street"] is not None)
-
-
-def _mentions(folded: str, estate_words: dict[str, frozenset[str]]) -> Iterator[_Mention]:
-    """Yield the buildings a folded text mentions, in no particular order, each once."""
-    taken: list[tuple[int, int]] = []
-    readers: tuple[tuple[str, bool], ...] = (
-        ("block", False),
-        ("english", False),
-        ("dashed", False),
-        ("street", True),
-        ("bare", False),
-    )
-    for name, on_street in readers:
-        for match in _pattern(name).finditer(folded):
-            said = next(group for group in match.groups() if group)
-            number = _number(said)
-            inside = any(start < match.end() and match.start() < end for start, end in taken)
-            if number is None or inside or re.search(_MENTIONS["measure"], folded[match.start() :]):
-                continue
-            start, estates = _estate_before(folded, match.start(), estate_words)
-            if name == "bare" and estates is None:
-                continue
-            taken.append(match.span())
-            loose = on_street and not re.search(_MENTIONS["street_shop"], folded[match.end() :])
-            yield _Mention(number, estates, on_street, loose, start, match.end())
-
-
-def _estate_before(folded: str, at: int, estate_words: dict[str, frozenset[str]]) -> tuple[int, frozenset[str] | None]:
-    """Return where the estate named directly before a position begins and which it can be, or the position and None."""
-    before = folded[:at]
-    for word in sorted(estate_words, key=len, reverse=True):
-        if match := _joint(word).search(before):
-            return match.start(), estate_words[word]
-    return at, None
-
-
-@cache
-def _joint(word: str) -> re.Pattern[str]:
-    """Return the pattern of an estate's word at the end of what stands before a building number."""
-    return re.compile(rf"{re.escape(word)}\s?(?:{_MENTIONS['joint']})\s?$")
-
-
-def _detail(shown: str, folded: str, start: int, end: int) -> str:
-    """Return what is said to be near the words between the positions: the first such words within reach behind them.
-
-    With an empty stretch (nothing named) the first words of the text that can be said of the writer's own building.
-    """
-    if start == end:
-        own = re.search(_WORDS["detail"]["own"], folded)
-        if own is None:
-            return ""
-        hits = list(_detail_pattern().finditer(folded, own.start()))
-    else:
-        hits = list(_detail_pattern().finditer(folded, end))
-    if not hits or (start < end and hits[0].start() - end > _WORDS["detail"]["reach"]):
-        return ""
-    last = hits[0].end()
-    for hit in hits[1:]:
-        if not re.search(_WORDS["detail"]["joint"], folded[last : hit.start()]):
-            break
-        last = hit.end()
-    return shown[hits[0].start() : last]

@@ -16,7 +16,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Literal
 
-from services import places
+from services import place_words
 from services.dangers import Dangers, Span, clause_of, gap, spans_of
 from services.examples import Example, Examples, Shares, read_examples
 from services.lexicon import Category, Lexicon, LexiconError, lexicon, read_lexicon
@@ -122,7 +122,7 @@ def understand(text: str, examples: Examples | None = None, urgency: Urgency | N
     folded = _fold(text, words)
     scores = _scores(folded, words)
     known = examples or _known_examples()
-    shares = known.shares(places.without_places(folded))
+    shares = known.shares(place_words.without_places(folded))
     alarm, feared = _alarm(folded, scores, known, shares, urgency or read_urgency(), words)
     for category, weight in ((alarm and alarm[0], _URGENT_WEIGHT), (feared, _FEARED_WEIGHT if feared != _OTHER else _HINT)):
         if category is not None:
@@ -159,7 +159,7 @@ def complains(text: str, plainly: bool = False) -> bool:
 
 def counted(sentences: Iterable[Example]) -> Examples:
     """Return the examples counted as `understand` asks them: (category, whether it is urgent, sentence as it was written)."""
-    return Examples((category, urgent, places.without_places(_fold(text, lexicon()))) for category, urgent, text in sentences)
+    return Examples((category, urgent, place_words.without_places(_fold(text, lexicon()))) for category, urgent, text in sentences)
 
 
 def shown(text: str) -> frozenset[str]:
@@ -169,7 +169,7 @@ def shown(text: str) -> frozenset[str]:
 
 def normalise(text: str) -> str:
     """Return the text in half width, with single spaces, without control, zero-width and direction characters."""
-    return places.plain(text)
+    return place_words.plain(text)
 
 
 def similarity(first: str, second: str) -> float:
@@ -188,10 +188,10 @@ def same_matter(first: str, second: str, same_place: bool = False, category: str
     """
     words = lexicon()
     folded = (_fold(first, words), _fold(second, words))
-    spots = [places.spots(text) for text in folded]
+    spots = [place_words.spots(text) for text in folded]
     if any(mine and theirs and not mine & theirs for mine, theirs in zip(*spots, strict=True)):
         return False
-    sides = [places.parts(text)[_SIDES] for text in folded]
+    sides = [place_words.parts(text)[_SIDES] for text in folded]
     if all(sides) and sides[0] != sides[1]:
         return False
     facets = words.matters.get(category or "", tuple(words.facets))
@@ -204,7 +204,7 @@ def same_matter(first: str, second: str, same_place: bool = False, category: str
     here = same_place or bool(spots[0][0] & spots[1][0])
     if named or (here and pinned):
         return True
-    alike = _dice(*(words.filler.sub(" ", places.without_places(text)) for text in folded))
+    alike = _dice(*(words.filler.sub(" ", place_words.without_places(text)) for text in folded))
     return alike >= (_ALIKE_PLACE if here else DUPLICATE)
 
 
@@ -218,7 +218,7 @@ def urgent_category(text: str) -> str | None:
     words = lexicon()
     folded = _fold(text, words)
     known = _known_examples()
-    shares = known.shares(places.without_places(folded))
+    shares = known.shares(place_words.without_places(folded))
     alarm, _ = _alarm(folded, _scores(folded, words), known, shares, read_urgency(), words)
     return alarm[0] if alarm else None
 
@@ -231,7 +231,7 @@ def _fold(text: str, words: Lexicon) -> str:
 
     A space between single characters is nothing (电 梯); between longer stretches it ends a clause, as people type it.
     """
-    stretches = places.plain(text).lower().translate(words.simplified).split(" ")
+    stretches = place_words.plain(text).lower().translate(words.simplified).split(" ")
     folded = stretches[0]
     for last, stretch in pairwise(stretches):
         if not (_CHINESE_END.search(last) and _CHINESE_START.match(stretch)):
@@ -305,7 +305,7 @@ def _unlike(said: str, folded: str, known: Examples, shares: Shares | None) -> b
     """Tell whether a sentence, and the clause of its danger too, is like none of the urgent examples."""
     if shares is None or shares.danger >= _UNLIKE:
         return False
-    clause = known.shares(places.without_places(clause_of(said, folded)))
+    clause = known.shares(place_words.without_places(clause_of(said, folded)))
     return clause is None or clause.danger < _UNLIKE
 
 

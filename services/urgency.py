@@ -14,7 +14,7 @@ from functools import cache
 from math import fsum, sqrt
 from pathlib import Path
 
-from services import places
+from services import place_words
 from services.dangers import Dangers, Mention, clauses_around
 from services.lexicon import Lexicon
 
@@ -59,7 +59,7 @@ def features_of(dangers: Dangers, words: Lexicon) -> frozenset[str]:
         said = _SPACE.sub("", folded[mention.start : mention.end])
         found.update(f"said {piece}" for piece in _pieces(said, 2))
         folded = f"{folded[: mention.start]}{_DANGER}{folded[mention.end :]}"
-    found.update(_pieces(f"^{_SPACE.sub('', places.without_places(folded))}$", _LONGEST_PIECE))
+    found.update(_pieces(f"^{_SPACE.sub('', place_words.without_places(folded))}$", _LONGEST_PIECE))
     return frozenset(found)
 
 

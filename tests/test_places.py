@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.understanding import demo_places
-from services.places import Gazetteer, NamedPlace, building_numbers, parts, plain, spots, without_places
+from services.place_words import building_numbers, parts, plain, spots, without_places
+from services.places import Gazetteer, NamedPlace
 
 GAZETTEER = Gazetteer(demo_places())
 HOME = "青禾苑2幢"
