@@ -19,7 +19,7 @@ from typing import Any
 
 from services.examples import Examples, read_examples
 from services.geography import distance_m
-from services.intake import NEAR_METRES
+from services.near_duplicates import NEAR_METRES
 from services.places import Gazetteer, NamedPlace
 from services.understanding import counted, same_matter, understand
 

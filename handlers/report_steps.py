@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.router import Ask, End, Reply, State, Steps
-from services import Context, intake, tickets, understanding
+from services import Context, intake, tickets, understanding, urgent_reports
 from services.intake import Problem
 from services.problems import get
 from texts import report_screens
@@ -87,6 +87,6 @@ async def submitted(context: Context, problem: Problem) -> Reply:
     }  # fmt: skip
     shown = report_screens.receipt(values, problem.id, problem.sla, problem.category, problem.anonymous, located=problem.lat is not None)
     if problem.sla == "P1" and problem.reporter_id is not None:
-        intake.await_more(context, problem)
+        urgent_reports.await_more(context, problem)
         return Ask(Report.urgent, shown, clear=True, subject=tickets.subject(problem))
     return End(shown, clear=True, subject=tickets.subject(problem))

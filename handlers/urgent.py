@@ -10,7 +10,7 @@ from __future__ import annotations
 from bot.events import Location, Photo, Text
 from bot.router import Ask, End, Reply, Router
 from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another
-from services import Context, intake, tickets, understanding
+from services import Context, intake, tickets, understanding, urgent_reports
 from services.intake import Problem
 from texts.screen import screen
 
@@ -19,9 +19,9 @@ router = Router("urgent")
 
 @router.message(Report.urgent, to=AFTER_TEXT)
 async def pass_words_on(message: Text, context: Context) -> Reply:
-    problem, understood = await intake.urgent_one(context), understanding.understand(message.text)
+    problem, understood = await urgent_reports.urgent_one(context), understanding.understand(message.text)
     other = problem is None or (understood.kind == "problem" and not understood.urgent and understood.confident)
-    if problem is not None and not other and await intake.add_words(context, problem, message.text):
+    if problem is not None and not other and await urgent_reports.add_words(context, problem, message.text):
         return _passed_on(problem)
     if begins_another(context, message.text):
         return await ask_next(context)
@@ -32,21 +32,21 @@ async def pass_words_on(message: Text, context: Context) -> Reply:
 
 @router.location(Report.urgent, to=(Report.urgent, Report.what))
 async def pass_point_on(location: Location, context: Context) -> Reply:
-    problem = await intake.urgent_one(context)
+    problem = await urgent_reports.urgent_one(context)
     if problem is None:
         intake.begin(context)
         intake.put_point(context, location.lat, location.lon)
         return Ask(Report.what, screen("report.ask_what"))
-    await intake.add_point(context, problem, location.lat, location.lon)
+    await urgent_reports.add_point(context, problem, location.lat, location.lon)
     return _passed_on(problem)
 
 
 @router.photo(Report.urgent, to=Report.urgent)
 async def pass_photo_on(photo: Photo, context: Context) -> Reply:
-    problem = await intake.urgent_one(context)
+    problem = await urgent_reports.urgent_one(context)
     if photo.problem or problem is None:
         return End(screen(f"photo.{photo.problem or 'unavailable'}"))
-    await intake.add_picture(context, problem, photo.data)
+    await urgent_reports.add_picture(context, problem, photo.data)
     return _passed_on(problem)
 
 

@@ -1,36 +1,30 @@
-"""From a sentence to a problem: what is asked next, near-duplicates, urgent ones, sealed ones (domain.md §0.5, §1, §2, §5)."""
+"""From a sentence to a problem: the draft, what is asked next, the report, sealed ones (domain.md §0.5, §1, §2, §5)."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import secrets
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
-from services import abuse, building_doors, due_alarms, masking, media, moves, post, recurrence, tickets, understanding, web_history
+from services import abuse, building_doors, masking, media, moves, post, recurrence, tickets, understanding, web_history
 from services.codes import next_code
 from services.context import Actor, Context, Refusal
-from services.geography import EARTH_RADIUS_M, distance_m, grid_at, round_point
+from services.geography import distance_m, grid_at
+from services.near_duplicates import NEAR_METRES, OPEN, near_duplicate
 from services.places import NamedPlace
 from services.understanding import Understanding, categories
 from services.workdays import deadlines
-from texts.screen import Screen, screen
+from texts.screen import Screen
 from texts.utterances import PARTICLES as _PARTICLES
 
 __all__ = ["Problem"]
 
 MOST_TEXT = 2000
 MOST_PHOTOS = 9
-NEAR_DAYS, NEAR_METRES = 30, 50
-MORE_WITHIN = timedelta(minutes=30)
 NOTICE_VERSION = 1
-OPEN = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS", "SUSPENDED")
 
 
 # -- the draft ------------------------------------------------------------------------------------------------
@@ -200,7 +194,7 @@ async def next_question(context: Context) -> str:
         if data.get("unknown_building") or not _use_home(context):
             return "where"
     if not data.get("different") and not data.get("anonymous"):
-        if (twin := await near_duplicate(context)) is not None:
+        if (twin := await near_duplicate(context, data)) is not None:
             data["twin"] = twin.id
             return "same"
     return "confirm"
@@ -222,54 +216,6 @@ def _use_home(context: Context) -> bool:
         return False
     put_place(context, place)
     return True
-
-
-async def near_duplicate(context: Context) -> Problem | None:
-    """An open problem that is probably the same one (domain.md §1, Near-duplicate), the newest first."""
-    data = _draft(context).data
-    rows = await context.session.scalars(
-        sa.select(Problem)
-        .where(
-            col(Problem.category) == data["category"], col(Problem.state).in_(OPEN), col(Problem.merged_into_id).is_(None),
-            col(Problem.submitted_at) >= context.now - timedelta(days=NEAR_DAYS), _about_here(data),
-        )
-        .order_by(col(Problem.submitted_at).desc())
-        .limit(200)
-    )  # fmt: skip
-    return next((problem for problem in rows if _looks_the_same(data, problem)), None)
-
-
-def _about_here(data: Mapping[str, Any]) -> Any:
-    """Where one that looks the same can be at all: at the place, in the grid, or in a box that holds the circle around the point."""
-    where: list[Any] = [col(Problem.place_id) == data["place_id"]] if data.get("place_id") else []
-    if data.get("grid"):
-        where.append(col(Problem.grid_code) == data["grid"])
-    if (lat := data.get("lat")) is not None:
-        north = math.degrees(1.01 * NEAR_METRES / EARTH_RADIUS_M)
-        east = north / max(0.01, math.cos(math.radians(lat)))
-        points = col(Problem.lat).between(lat - north, lat + north), col(Problem.lon).between(data["lon"] - east, data["lon"] + east)
-        where.append(sa.and_(*points))
-    return sa.or_(*where) if where else sa.false()
-
-
-def _looks_the_same(data: Mapping[str, Any], problem: Problem) -> bool:
-    """Whether an open problem of the draft's category is near it and, by what was written, may be the same one.
-
-    At one place or within 50 m only a clearly different thing or cause makes two; elsewhere in the grid the words decide, and
-    where both points are known to be apart they must be alike by half.
-    """
-    said, known = data.get("text") or "", problem.text or ""
-    apart = data.get("lat") is not None and problem.lat is not None and problem.lon is not None
-    near = bool(data.get("place_id")) and problem.place_id == data["place_id"]
-    if apart and not near:
-        near = distance_m(data["lat"], data["lon"], problem.lat or 0.0, problem.lon or 0.0) <= NEAR_METRES
-    if near:
-        return not said or not known or understanding.same_matter(said, known, True, problem.category)
-    if not said or not data.get("grid") or problem.grid_code != data["grid"]:
-        return False
-    if apart and understanding.similarity(said, known) < understanding.DUPLICATE:
-        return False
-    return understanding.same_matter(said, known, category=problem.category)
 
 
 # -- from the draft to the problem ----------------------------------------------------------------------------
@@ -380,74 +326,6 @@ async def _seal(context: Context) -> AnonymousToken:
     context.facts["sealed"] = token.id
     context.actor = Actor(None)
     return token
-
-
-# -- after an urgent one --------------------------------------------------------------------------------------
-def await_more(context: Context, problem: Problem) -> None:
-    """What the reporter of an urgent problem says next belongs to it. Nothing is kept for an anonymous one."""
-    if context.account is not None and problem.reporter_id is not None:
-        data = {"problem": problem.id, "since": context.now.isoformat()}
-        context.draft = Draft(account_id=context.account.id, kind="urgent", data=data, updated_at=context.now)
-        context.session.add(context.draft)
-
-
-async def urgent_one(context: Context) -> Problem | None:
-    """The urgent problem that what is said now belongs to: the dialog's, reported in the last half hour and still open."""
-    draft = context.draft
-    if draft is None or draft.kind != "urgent" or context.now - datetime.fromisoformat(draft.data["since"]) > MORE_WITHIN:
-        return None
-    problem = await context.session.get(Problem, draft.data["problem"])
-    return problem if problem is not None and problem.state in OPEN else None
-
-
-async def add_words(context: Context, problem: Problem, text: str) -> bool:
-    """More words about an urgent problem go to its handlers at once; they may say where it is. False when they are about another place."""
-    home = context.actor.person.building if context.actor.person else None
-    match = context.ground.gazetteer.find(text, home)
-    if match.kind == "place" and problem.place_id and match.places[0].id != problem.place_id:
-        return False
-    if match.kind == "place" and problem.place_id is None:
-        place = match.places[0]
-        await _locate(
-            context, problem, place.grid, place_id=place.id, place_name=place.name, place_detail=match.detail, lat=place.lat, lon=place.lon
-        )
-    await tickets.tell_handlers(context, problem, screen("urgent.more", code=problem.code, text=text[:MOST_TEXT]), urgent=True)
-    return True
-
-
-async def add_point(context: Context, problem: Problem, lat: float, lon: float) -> None:
-    """The urgent problem is at this point."""
-    await _locate(context, problem, grid_at(lat, lon, context.ground.shapes), lat=lat, lon=lon)
-
-
-async def add_picture(context: Context, problem: Problem, data: bytes) -> None:
-    """A photo of the urgent problem goes to its handlers at once."""
-    kept = await media.keep(context, f"problem:{problem.id}", data)
-    shown = Screen("urgent.photo", {"code": problem.code}, media=(kept.id,))
-    await tickets.tell_handlers(context, problem, shown, urgent=True)
-
-
-async def _locate(context: Context, problem: Problem, grid: str | None, **fields: Any) -> None:
-    """Where it is became known: the ticket is changed, and a grid that it did not have hears of it."""
-    fresh = problem.grid_code is None and grid is not None
-    for name, value in fields.items():
-        setattr(problem, name, value)
-    if fresh:
-        problem.grid_code, problem.level = grid, "grid"
-    problem.version += 1
-    moves.remark(context, problem, "located")
-    await context.session.flush()
-    await due_alarms.keep(context, problem)
-    if fresh:
-        await tickets.announce(context, problem)
-    await tickets.refresh(context, problem)
-
-
-def rounded(problem: Problem) -> tuple[float, float] | None:
-    """The point as it is kept after closing: four decimals, some ten metres."""
-    if problem.lat is None or problem.lon is None:
-        return None
-    return round_point(problem.lat, problem.lon)
 
 
 def _draft(context: Context) -> Draft:
