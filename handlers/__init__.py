@@ -14,6 +14,7 @@ from handlers import (
     enrolment,
     enrolment_desk,
     exports,
+    groups,
     holidays,
     invitations,
     meeting_day,
@@ -30,6 +31,7 @@ from handlers import (
     record_cards,
     relay,
     report,
+    report_card,
     report_changes,
     setup,
     staff,
@@ -45,6 +47,7 @@ from handlers import (
 root = Router("root")
 root.include(
     start.router,
+    groups.router,
     invitations.router,
     holidays.router,
     setup.router,
@@ -81,6 +84,7 @@ root.include(
     door.router,
     urgent.router,
     report_changes.router,
+    report_card.router,
     report.router,
     start.last,
 )

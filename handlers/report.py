@@ -9,9 +9,9 @@ A photo, an album, a voice message or a location may begin it too. A draft stays
 from __future__ import annotations
 
 from bot.events import Do, Edited, Location, Photo, Press, Text, Voice
-from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
-from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another, submitted
-from services import Context, intake, tickets, understanding
+from bot.router import Ask, Phrase, Reply, Router, Say, Silence
+from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another
+from services import Context, intake, understanding
 from texts import report_screens
 from texts.screen import screen
 
@@ -138,40 +138,3 @@ async def take_location(location: Location, context: Context) -> Reply:
     if not data.get("text") and not data.get("voice"):
         return Ask(Report.what, report_screens.place_kept(data, context.ground.grid_name(data["grid"]), context.ground.name))
     return await ask_next(context)
-
-
-@router.press(Do.submit)
-async def submit(press: Press, context: Context, draft: str) -> Reply:
-    return await _submit(press, context, draft)
-
-
-@router.press(Do.anonymous)
-async def submit_anonymously(press: Press, context: Context, draft: str) -> Reply:
-    return await _submit(press, context, draft, anonymous=True)
-
-
-async def _submit(press: Press, context: Context, draft: str, *, anonymous: bool = False) -> Reply:
-    problem, fresh = await intake.submit(context, draft, anonymous=anonymous)
-    if fresh:
-        return await submitted(context, problem)
-    already = screen("report.already", code=problem.code)
-    # A typed 提交 is answered by a message, which can be replied to.
-    return Toast(already, clear=True) if press.press_id else Say(already, subject=tickets.subject(problem))
-
-
-@router.press(Do.discard)
-async def discard(press: Press, context: Context, draft: str) -> Reply:
-    await intake.discard(context, draft)
-    return End(screen("report.discarded"), clear=True)
-
-
-@router.press(Do.same)
-async def support(press: Press, context: Context, draft: str, problem: str) -> Reply:
-    found = await intake.support(context, draft, problem)
-    return End(screen("report.supported", code=found.code), clear=True, subject=tickets.subject(found))
-
-
-@router.press(Do.different, to=AFTER_TEXT)
-async def go_on(press: Press, context: Context, draft: str) -> Reply:
-    (await intake.open_draft(context, draft)).data["different"] = True
-    return await ask_next(context, clear=True)

@@ -6,10 +6,10 @@ anyone: (a sentence)      bot: a report when it sounds like a problem, else thre
 
 from __future__ import annotations
 
-from bot.events import ACTIONS, Do, Joined, Left, Press, Scan, Sticker, Text
+from bot.events import ACTIONS, Do, Press, Scan, Sticker, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
 from handlers.report_steps import AFTER_TEXT, Report, ask_next
-from services import Context, Refusal, identity, intake
+from services import Context, identity, intake
 from texts import menu_screens
 from texts.answers import meaning
 from texts.screen import screen
@@ -32,11 +32,6 @@ async def welcome_anyway(scan: Scan, context: Context) -> Reply:
 @router.message(Phrase("help"))
 async def help_out(message: Text, context: Context) -> Reply:
     return Say(menu_screens.help_sheet(context.actor.hats))
-
-
-@router.message(Phrase("help"), where="group")
-async def help_in_group(message: Text, context: Context) -> Reply:
-    return Say(menu_screens.help_in_group())
 
 
 @router.press(Do.help)
@@ -101,29 +96,6 @@ async def choose_language_pressed(press: Press, context: Context, code: str) -> 
 @last.sticker()
 async def smile(sticker: Sticker, context: Context) -> Reply:
     return Say(menu_screens.guesses("sticker.answer"))
-
-
-@router.joined()
-async def greet(joined: Joined, context: Context) -> Reply:
-    identity.entered(context)
-    return Silence() if context.private else Say(screen("group.greeting"))
-
-
-@router.left()
-async def leave(left: Left, context: Context) -> Reply:
-    await identity.left(context)
-    return Silence()
-
-
-@router.message(Phrase("bind"), where="group")
-async def bind_group(message: Text, context: Context, purpose: str) -> Reply:
-    await identity.bind(context, purpose)
-    return Say(screen("group.bound", purpose=purpose))
-
-
-@router.message(Phrase("bind"))
-async def bind_in_private(message: Text, context: Context, purpose: str) -> Reply:
-    raise Refusal("group.bind_there", purpose=purpose)
 
 
 @last.message(to=AFTER_TEXT)
