@@ -15,10 +15,12 @@ from bot.delivery import Outgoing
 from bot.events import Event, Press, Text
 from bot.platforms.base import Platform
 from bot.router import KEEP, Reply, Router
-from models import Conversation, Draft
+from models import Conversation, Draft, OutboxMessage
 from services import identity
 from services.context import Context, Refusal, ground
 from services.post import Urgency
+from texts.actions import pressed_by
+from texts.answers import plain_answer
 from texts.screen import Screen, screen
 from texts.utterances import normalise, recognise
 
@@ -34,6 +36,9 @@ async def converse(
     event, cut = identity_numbers.lifted(event)
     if isinstance(event, Text) and type(event) is Text:
         event = typed_press(event, present.chat.menu, present.chat.menu_message, platform.capabilities.buttons)
+        if type(event) is Text and (pressed := plain_press(event, present.chat.menu, present.chat.menu_message)):
+            shown_last = await session.scalar(_SHOWN_LAST, {"chat": present.chat.id})
+            event = pressed if shown_last == present.chat.menu_message else event
     step = conversation.step if conversation else ""
     if refusal is not None:
         reply: Reply | None = _answer(event, screen(refusal.key, **refusal.values), platform)
@@ -104,6 +109,17 @@ def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: s
     return Press(sender=event.sender, chat=event.chat, message_id=message_id, reply_to=event.reply_to, action=chosen)
 
 
+def plain_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: str) -> Press | None:
+    """The press of the last menu that a plain yes or no stands for (好的 under 提交), if that menu's message is what it answers."""
+    answer = plain_answer(event.text)
+    if not menu or not answer or event.chat.kind != "private" or event.reply_to not in ("", message_id):
+        return None
+    chosen = next((action for _, action in menu if answer in pressed_by(action)), None)
+    if chosen is None or recognise(event.text) is not None:
+        return None
+    return Press(sender=event.sender, chat=event.chat, message_id=message_id, reply_to=event.reply_to, action=chosen)
+
+
 def _answer(event: Event, refused: Screen, platform: Platform) -> Reply:
     if isinstance(event, Press) and event.press_id and platform.capabilities.toasts:
         return Reply(None, KEEP, toast=refused)
@@ -154,6 +170,13 @@ def _add(context: Context, **fields: Any) -> None:
     )  # fmt: skip
 
 
+_OUT = OutboxMessage.__table__.c  # type: ignore[attr-defined]
+_SHOWN_LAST = (
+    sa.select(_OUT.message_id)
+    .where(_OUT.chat_id == sa.bindparam("chat"), _OUT.kind == "send", _OUT.state == "sent")
+    .order_by(_OUT.sent_at.desc(), _OUT.id.desc())
+    .limit(1)
+)
 _STANDING = (
     sa.select(Conversation, Draft)
     .outerjoin(Draft, Draft.id == Conversation.draft_id)  # type: ignore[arg-type]

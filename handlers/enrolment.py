@@ -12,7 +12,7 @@ from bot.events import Do, Location, Photo, Press, Sticker, Text, Voice
 from bot.router import End, Phrase, Reply, Router, Say
 from handlers.enrolment_steps import ANSWER, FORM, IN_FORM, Enrolment, ask_next
 from services import Context, enrolment_form, enrolments
-from texts import membership, membership_screens
+from texts import membership_screens
 from texts.screen import screen
 
 router = Router("enrolment")
@@ -41,11 +41,7 @@ async def begin_pressed(press: Press, context: Context) -> Reply:
 
 @router.press(Do.enrol_agree, to=FORM, where="private")
 async def take_consent(press: Press, context: Context, draft: str, answer: str) -> Reply:
-    return await _agreed(context, draft, answer == "yes")
-
-
-async def _agreed(context: Context, draft: str, agreed: bool) -> Reply:
-    if not agreed:
+    if answer == "no":
         await enrolment_form.discard(context, draft)
         return End(screen("enrolment.no_consent"), clear=True)
     await enrolment_form.agree(context, draft)
@@ -55,9 +51,7 @@ async def _agreed(context: Context, draft: str, agreed: bool) -> Reply:
 # -- answering
 @router.message(Enrolment.consent, ANSWER, to=FORM)
 async def take_before_consent(message: Text, context: Context) -> Reply:
-    """A plain yes or no answers; what else is said before the consent waits in the form, and the consent is still asked for."""
-    if context.draft is not None and (membership.is_yes(message.text) or membership.is_no(message.text)):
-        return await _agreed(context, context.draft.id, membership.is_yes(message.text))
+    """What is said before the consent waits in the form, and the consent is still asked for."""
     await enrolment_form.take(context, message.text)
     return await ask_next(context)
 
@@ -76,9 +70,6 @@ async def take_answer(message: Text, context: Context, step: str) -> Reply:
 
 @router.message(Enrolment.confirm, ANSWER, to=FORM)
 async def take_correction(message: Text, context: Context) -> Reply:
-    """A plain yes submits the card; anything else corrects it."""
-    if context.draft is not None and membership.is_yes(message.text):
-        return End(await enrolments.submit(context, context.draft.id), clear=True)
     await enrolment_form.take(context, message.text, "confirm")
     return await ask_next(context)
 

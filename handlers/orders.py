@@ -14,6 +14,7 @@ from handlers.dispatch import to_private
 from services import orders
 from services.context import Context
 from services.drafts import keep, kept
+from texts.answers import plain_answer
 from texts.screen import screen
 from texts.utterances import recognise
 
@@ -69,7 +70,8 @@ async def take_where(message: Text, context: Context) -> Reply:
 
 @router.message(Order.confirm, ANSWER, to=AFTER_TEXT)
 async def take_addition(message: Text, context: Context) -> Reply:
-    return ask_next(context, f"{kept(context, orders.DRAFT).get('text', '')} {message.text}".strip())
+    more = "" if plain_answer(message.text) else message.text
+    return ask_next(context, f"{kept(context, orders.DRAFT).get('text', '')} {more}".strip())
 
 
 @router.press(Do.submit_order, where="private")

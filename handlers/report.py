@@ -13,6 +13,7 @@ from bot.router import Ask, Phrase, Reply, Router, Say, Silence
 from handlers.report_steps import AFTER_TEXT, Report, ask_next, begins_another
 from services import Context, intake, understanding
 from texts import report_screens
+from texts.answers import plain_answer
 from texts.screen import screen
 
 router = Router("report")
@@ -77,7 +78,12 @@ async def take_where(message: Text, context: Context) -> Reply:
 
 @router.message(Report.confirm, to=AFTER_TEXT)
 async def take_addition(message: Text, context: Context) -> Reply:
-    """More about the same problem, another place for it, or, when it is plainly about something else, a new one."""
+    """More about the same problem, another place for it, or, when it is plainly about something else, a new one.
+
+    A plain no, or 改, is no part of the report: the card says again what can be changed.
+    """
+    if plain_answer(message.text):
+        return await ask_next(context)
     if begins_another(context, message.text):
         return await ask_next(context)
     kind, found = understanding.understand(message.text).kind, intake.find_place(context, message.text)

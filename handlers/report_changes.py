@@ -7,6 +7,7 @@ from bot.router import Ask, Reply, Router
 from handlers.report_steps import AFTER_TEXT, Report, ask_next
 from services import Context, intake, understanding
 from texts import report_screens
+from texts.answers import plain_answer
 from texts.screen import screen
 
 router = Router("report_changes")
@@ -37,13 +38,18 @@ async def take_category(press: Press, context: Context, draft: str, category: st
 @router.message(Report.category, to=AFTER_TEXT)
 async def take_category_words(message: Text, context: Context) -> Reply:
     """Instead of pressing, the person says more."""
-    intake.say(context, message.text)
-    return await ask_next(context)
+    return await _say_more(context, message.text)
 
 
 @router.message(Report.same, to=AFTER_TEXT)
 async def take_same_words(message: Text, context: Context) -> Reply:
-    intake.say(context, message.text)
+    return await _say_more(context, message.text)
+
+
+async def _say_more(context: Context, text: str) -> Reply:
+    """A plain answer (提交吧) to a question that it does not answer is no part of the report; the question is asked again."""
+    if not plain_answer(text):
+        intake.say(context, text)
     return await ask_next(context)
 
 

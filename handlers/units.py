@@ -12,7 +12,6 @@ from bot.events import Do, Press, Text
 from bot.router import End, Phrase, Reply, Router, Say
 from handlers.enrolment_steps import ANSWER, UNIT_FORM, UnitEnrolment, ask_next_of_unit
 from services import Context, unit_enrolments, unit_form, units
-from texts import membership
 from texts.screen import screen
 
 router = Router("units")
@@ -38,9 +37,6 @@ async def take_answer(message: Text, context: Context, step: str) -> Reply:
 
 @router.message(UnitEnrolment.confirm, ANSWER, to=UNIT_FORM)
 async def take_correction(message: Text, context: Context) -> Reply:
-    """A plain yes submits the card; anything else corrects it."""
-    if context.draft is not None and membership.is_yes(message.text):
-        return End(await units.submit(context, context.draft.id), clear=True)
     await unit_form.take(context, message.text, "confirm")
     return await ask_next_of_unit(context)
 

@@ -137,6 +137,49 @@ async def test_another_matter_while_the_card_stands_begins_another_draft(world_s
     assert {problem.category for problem in problems} == {"E01", "A02"}
 
 
+async def test_a_plain_yes_submits_the_card_once(world_sqlite):
+    resident = world_sqlite.person("R101")
+    await resident.says("路灯不亮")
+    assert (await resident.says("好的")).shows("WT-20261123-0001")
+    assert "WT-" not in (await resident.says("好的")).text
+
+
+async def test_a_plain_no_or_change_submits_nothing_and_is_no_part_of_the_report(world_sqlite):
+    resident = world_sqlite.person("R101")
+    card = await resident.says("路灯不亮")
+    for said in ("不对", "不", "改", "不要"):
+        assert (await resident.says(said)).text == card.text
+    assert (await resident.says("不对，是垃圾桶坏了")).shows("垃圾桶坏了")
+    assert await world_sqlite.rows(Problem, Problem.code.like("WT-20261123-%")) == []
+
+
+async def test_a_plain_yes_to_something_else_submits_nothing(world_sqlite):
+    """It answers the last message: what is said to a notice or to something else that came in between is not said to the card."""
+    resident = world_sqlite.person("R101")
+    await resident.says("路灯不亮")
+    await resident.presses("提交")
+    await resident.says("2幢有人飞线充电")
+    await world_sqlite.person("ST04").says("受理 WT-20261123-0001", many=True)
+    assert "WT-20261123-0001" in resident.last.message.text
+    assert (await resident.says("好的")).shows("飞线充电", "请核对")
+    assert (await resident.says("中文")).buttons == []
+    assert (await resident.says("好的")).shows("飞线充电", "请核对")
+    assert await world_sqlite.rows(Problem, Problem.code == "WT-20261123-0002") == []
+    assert (await resident.says("好的")).shows("WT-20261123-0002")
+
+
+async def test_the_same_one_is_answered_by_yes_or_no(world_sqlite):
+    await world_sqlite.person("R101").says("9幢门口路灯不亮")
+    await world_sqlite.person("R101").presses("提交")
+    before = len(await world_sqlite.rows(ProblemSupporter))
+    for name, said, shown in (("R102", "不是", "请核对"), ("R103", "是的", "WT-20261123-0001")):
+        resident = world_sqlite.person(name)
+        assert (await resident.says("9幢门口的路灯又不亮了")).buttons[0] == "同一件"
+        assert (await resident.says("提交吧")).buttons[0] == "同一件"
+        assert (await resident.says(said)).shows(shown)
+    assert len(await world_sqlite.rows(ProblemSupporter)) == before + 1
+
+
 async def test_a_draft_survives_other_business(world_sqlite):
     resident = world_sqlite.person("R101")
     await resident.says("路灯不亮")

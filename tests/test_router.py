@@ -1,10 +1,12 @@
 """The router (design.md §1): what an aiogram user expects, faults of assembly at import, and what every platform can or cannot do."""
 
+from dataclasses import replace
+
 import pytest
 from faults import add_words, echo
 from world import made_world
 
-from bot.converse import typed_press
+from bot.converse import plain_press, typed_press
 from bot.events import ChatRef, Do, Press, Sender, Text
 from bot.operations import conversation_map
 from bot.router import KEEP, Ask, End, F, Phrase, Reply, Router, RouterError, Say, Silence, State, Steps
@@ -213,6 +215,25 @@ def test_what_typed_words_press(words, buttons, action):
 def test_typed_labels_press_nothing_in_groups_or_without_a_menu():
     assert isinstance(typed_press(text("提交", "group"), MENU, "m1", True), Text)
     assert isinstance(typed_press(text("提交"), None, "", True), Text)
+
+
+@pytest.mark.parametrize(
+    ("words", "buttons", "action"),
+    [
+        ("好的", ["submit:d", "change_category:d", "anonymous:d", "discard:d"], "submit:d"), ("提交吧。", ["anonymous:d"], "anonymous:d"), *[(said, ["submit:d"], "submit:d") for said in ("可以", "对", "是 的", "OK!")],
+        ("不对", ["submit:d", "discard:d"], None), ("改", ["submit:d", "change_category:d"], None), ("不行", ["role_confirm:d", "drop_card:d"], "drop_card:d"),
+        ("同意", ["enrol_agree:d:yes", "enrol_agree:d:no"], "enrol_agree:d:yes"), ("不", ["enrol_agree:d:yes", "enrol_agree:d:no"], "enrol_agree:d:no"),
+        ("提交吧", ["same:d:p", "different:d"], None), ("不是", ["same:d:p", "different:d"], "different:d"),
+        ("好的", ["enrolment_answer:e:yes", "enrolment_answer:e:no"], None), ("好的", ["delete_data:yes", "cancel"], None),
+        ("好的", ["accept_offer:c", "decline_offer:c"], None), ("好的谢谢", ["submit:d"], None), ("提交", ["help"], None),
+    ],
+)  # fmt: skip
+def test_what_a_plain_answer_presses(words, buttons, action):
+    menu = [["x", button] for button in buttons]
+    result = plain_press(text(words), menu, "m1")
+    assert (result.action if result else None) == action
+    assert plain_press(text(words, "group"), menu, "m1") is None
+    assert plain_press(replace(text(words), reply_to="m0"), menu, "m1") is None
 
 
 # -- the same conversation on platforms that can do less ------------------------------------------------------------------

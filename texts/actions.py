@@ -213,3 +213,20 @@ class Do:
 
 
 ACTIONS: dict[str, Action] = {value.name: value for value in vars(Do).values() if isinstance(value, Action)}
+
+# Which plain answers ([plain] of answers.toml) press which button of the last message: on the cards of what one does oneself, and where
+# one is asked in person. Not where something is only told: "all right" to the news of an enrolment does not confirm it.
+_SEND, _AGREE, _REFUSE = frozenset({"agree", "submit"}), frozenset({"agree"}), frozenset({"refuse", "deny"})
+_SAID: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("submit", "anonymous", "submit_order", "enrol_submit", "unit_submit", "promise_submit"), _SEND),
+    **dict.fromkeys(("same", "role_confirm", "hand_over_confirm", "roster_confirm", "holidays_confirm", "import_file"), _AGREE),
+    **dict.fromkeys(("different", "drop_card", "drop_file", "holidays_drop", "cancel"), _REFUSE),
+    "enrol_agree:yes": _SEND, "enrol_agree:no": frozenset({"refuse"}), "swap_answer:yes": _AGREE, "swap_answer:no": _REFUSE,
+}  # fmt: skip
+assert {said.partition(":")[0] for said in _SAID} <= ACTIONS.keys()
+
+
+def pressed_by(action: str) -> frozenset[str]:
+    """The plain answers that stand for a press of the button with this action."""
+    name, *values = action.split(":")
+    return _SAID.get(f"{name}:{values[-1]}" if values and values[-1] in YES_OR_NO else name, frozenset())

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from texts.answers import plain_answer, spellings
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -76,7 +78,7 @@ def glued(piece: str, labels: Mapping[str, Sequence[str]] | None = None) -> tupl
 def is_name(said: str, *, alone: bool) -> bool:
     """Whether this can be a person's name; not `alone` (one of several answers) it is at most four Chinese characters and no skill."""
     words = data()["words"]
-    if re.match(words["no_name"], said) or _is_one_of(said, "not_names", "yes", "no", "back", "none") or kind_said(said):
+    if re.match(words["no_name"], said) or plain_answer(said) or _is_one_of(said, "not_names", "back", "none") or kind_said(said):
         return False
     if alone:
         return re.fullmatch(words["name"], said) is not None
@@ -90,18 +92,7 @@ def without_introduction(said: str) -> str:
 
 
 def _is_one_of(said: str, *lists: str) -> bool:
-    plainly = re.sub(r"[\s,。.!~、]+", " ", said).strip().lower()
-    return any(word in data()["words"][name] for name in lists for word in (plainly, plainly.replace(" ", "")))
-
-
-def is_yes(said: str) -> bool:
-    """Whether the whole answer is a plain yes."""
-    return _is_one_of(plain(said), "yes")
-
-
-def is_no(said: str) -> bool:
-    """Whether the whole answer is a plain no."""
-    return _is_one_of(plain(said), "no")
+    return any(word in data()["words"][name] for name in lists for word in spellings(said))
 
 
 def is_back(said: str) -> bool:
