@@ -1,7 +1,8 @@
 """The form of a member's 双报到 as it is filled in by chat: what was said, what is still to be asked, the card (domain.md §3 People, §5).
 
 One message answers as many questions as it can. The form is a draft of its own kind: it stays for 7 days while other things are said.
-`mode`: apply (for oneself), behalf (a clerk for somebody), move (to another building), edit (one field of an enrolment that stands).
+`mode`: apply (for oneself), behalf (a clerk for somebody), move (to another building), edit (one field of an enrolment that stands;
+name and home only until it is confirmed).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from texts.screen import Screen
 DRAFT = "enrolment"
 FIELDS = ("name", "kind", "unit", "home", "skills", "times")
 EDITABLE = ("skills", "times", "unit")
+UNTIL_CONFIRMED = ("name", "home")
 NOTICE_VERSION = 2
 MOST_TEXT, MOST_SKILLS, MOST_CHOICES, NEAR_METRES = 300, 10, 8, 50
 

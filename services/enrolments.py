@@ -159,9 +159,12 @@ async def _apply(context: Context, person: Person, data: dict[str, Any], source:
 
 def _fields(context: Context, grid: str | None) -> dict[str, Any]:
     """What follows from the home and the hour: grid, branch, and until when it is to be confirmed."""
-    branch = context.ground.grids[grid].branch_name if grid is not None and grid in context.ground.grids else ""
     due = context.calendar.due(context.now, CONFIRM_WORKDAYS)
-    return {"grid_code": grid, "branch": branch, "applied_at": context.now, "confirm_due": due}
+    return {"grid_code": grid, "branch": _branch(context, grid), "applied_at": context.now, "confirm_due": due}
+
+
+def _branch(context: Context, grid: str | None) -> str:
+    return context.ground.grids[grid].branch_name if grid is not None and grid in context.ground.grids else ""
 
 
 async def _keep_member(context: Context, person: Person, fields: dict[str, Any]) -> None:
@@ -192,6 +195,28 @@ async def _tell_confirmers(context: Context, enrolment: Enrollment, shown: Scree
 def remind_at(due: datetime) -> datetime:
     """When those who confirm are reminded."""
     return datetime.combine(due.astimezone(ZONE).date(), REMIND_AT, ZONE)
+
+
+async def correct(context: Context, enrolment: Enrollment, data: dict[str, Any]) -> None:
+    """Keep a name or a home that the applicant corrects before the confirmation; until when it is confirmed stays.
+
+    In another grid others confirm: they are told, and those before see that it is no longer theirs.
+    """
+    person = await context.session.get(Person, enrolment.person_id)
+    assert person is not None
+    if data["field"] == "name":
+        person.display_name = data["name"]
+        await post.edit_card(context, card(enrolment), await application(context, enrolment))
+        return
+    before, home = enrolment.grid_code, data["home"]
+    person.building, person.home_grid = home["name"] or None, home["grid"]
+    enrolment.grid_code, enrolment.branch = home["grid"], _branch(context, home["grid"])
+    await context.session.flush()
+    if enrolment.grid_code == before:
+        await post.edit_card(context, card(enrolment), await application(context, enrolment))
+        return
+    await post.retire_card(context, card(enrolment), screen("enrolment.card_moved", name=person.display_name))
+    await _tell_confirmers(context, enrolment, await application(context, enrolment))
 
 
 async def _receipt(context: Context, enrolment: Enrollment) -> dict[str, Value]:
@@ -333,7 +358,13 @@ async def begin_move(context: Context) -> Enrollment:
 
 
 async def open_move(context: Context, text: str = "") -> None:
-    """Begin the form of a move, with the new home where it was said. Raises Refusal: not enrolled, or not confirmed yet."""
+    """Begin the form of a move, with the new home where it was said; of an application, its correction. Raises Refusal: not enrolled."""
+    waiting = await live(context, context.actor.id)
+    if waiting is not None and waiting.state == "APPLIED":
+        await enrolment_form.begin(context, "edit", field="home")
+        if text:
+            enrolment_form.take_home(context, text)
+        return
     standing, person = await begin_move(context), context.actor.person
     member = await context.session.get(PartyMember, standing.person_id)
     assert person is not None

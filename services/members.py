@@ -38,7 +38,8 @@ async def mine(context: Context) -> Screen:
         "offers": _switch(member.offers) if rule.tasks else None, "emergency": _switch(member.emergency_opt_in) if rule.tasks else None,
         "exempt": Key("member.exempt") if member.health_exempt else None,
     }  # fmt: skip
-    fields = [field for field in enrolment_form.EDITABLE if field != "unit" or rule.unit != "none"]
+    waits = enrolment_form.UNTIL_CONFIRMED if latest.state == "APPLIED" else ()
+    fields = [*waits, *(field for field in enrolment_form.EDITABLE if field != "unit" or rule.unit != "none")]
     return membership_screens.record(shown, latest.state, fields, tuple(SWITCHES) if rule.tasks else ())
 
 
@@ -52,31 +53,43 @@ async def _member(context: Context, person_id: str) -> PartyMember:
 
 
 async def begin_edit(context: Context, field: str) -> None:
-    """Begin to change one field of the actor's own record. Raises Refusal: not enrolled, or another field."""
+    """Begin to change one field of the actor's own record. Raises Refusal: not enrolled, another field, or confirmed before."""
     standing = await _standing(context)
-    if field not in enrolment_form.EDITABLE:
+    if field not in (*enrolment_form.EDITABLE, *enrolment_form.UNTIL_CONFIRMED):
         raise Refusal("enrolment.choice_gone")
+    if _settled_field(standing, field):
+        raise Refusal("enrolment.field_settled")
     member = await _member(context, standing.person_id or "")
     known = {"times": list(member.availability)} if field == "times" else {}
     await enrolment_form.begin(context, "edit", field=field, kind=member.kind, **known)
 
 
 async def save_edit(context: Context) -> Screen:
-    """Keep the changed field in the record; the record as it reads now. Raises Refusal: not enrolled any more."""
+    """Keep the changed field; the record as it reads now, or that it was confirmed meanwhile. Raises Refusal: not enrolled any more."""
     draft = context.draft
     standing = await _standing(context)
     assert draft is not None
-    member = await _member(context, standing.person_id or "")
-    fields = enrolment_form.record(draft.data)
-    names = {"skills": ("skills",), "times": ("availability",), "unit": ("unit_code", "home_org")}[draft.data["field"]]
-    for name in names:
-        setattr(member, name, fields[name])
-    context.session.add(member)
-    moves.remark(context, standing, "changed", draft.data["field"])
+    field, data = draft.data["field"], draft.data
     await context.session.delete(draft)
     context.draft = None
+    if _settled_field(standing, field):
+        return screen("enrolment.field_settled")
+    moves.remark(context, standing, "changed", field)
+    if field in enrolment_form.UNTIL_CONFIRMED:
+        await enrolments.correct(context, standing, data)
+    else:
+        member = await _member(context, standing.person_id or "")
+        fields = enrolment_form.record(data)
+        for name in {"skills": ("skills",), "times": ("availability",), "unit": ("unit_code", "home_org")}[field]:
+            setattr(member, name, fields[name])
+        context.session.add(member)
     await context.session.flush()
     return await mine(context)
+
+
+def _settled_field(standing: Enrollment, field: str) -> bool:
+    """Whether the field was confirmed with the application: then a name is the desk's matter and a home a move's."""
+    return field in enrolment_form.UNTIL_CONFIRMED and standing.state != "APPLIED"
 
 
 async def switch(context: Context, name: str) -> Screen:

@@ -287,6 +287,32 @@ async def test_what_may_be_changed_later(world_sqlite):
     assert (await member.presses_action("enrolment_switch:backbone")).shows("这个选项已经没有了")
 
 
+async def test_name_and_home_are_corrected_until_they_are_confirmed(world_sqlite):
+    world = world_sqlite
+    member, _ = await applied(world)
+    await member.says("我的报到")
+    await member.presses("改姓名")
+    assert (await member.says("何晓晴")).shows("【我的报到】何晓晴：待确认")
+    assert "【待确认报到】何晓晴" in world.person("ST05").last.message.text
+    await member.presses("改住处")
+    assert (await member.says("青禾苑4幢")).shows("住处：青禾苑4幢", "青禾苑一区网格", "11月25日17:30")
+    assert world.person("ST05").last.message.text == "【报到】何晓晴的住处改在别的网格了，由那里确认。"
+    assert world.person("ST05").last.message.buttons == ()
+    enrolment, person = await latest(world, "何晓晴")
+    assert (enrolment.grid_code, enrolment.branch, person.home_grid, person.building) == ("G1", "青禾苑一区网格党支部", "G1", "青禾苑4幢")
+    assert (await world.person("ST05").presses_action(f"enrolment_answer:{enrolment.id}:yes")).shows("没有权限")
+    assert (await member.says("搬家到青禾苑3幢")).shows("住处：青禾苑3幢")
+    assert "青禾苑3幢" in world.person("ST04").last.message.text
+    await member.says("我的报到")
+    await member.presses("改住处")
+    await world.person("ST04").presses("确认")
+    assert (await member.says("青禾苑9幢")).shows("已经确认", "搬家")
+    assert (await member.presses_action("enrolment_edit:name")).shows("已经确认")
+    enrolment, person = await latest(world, "何晓晴")
+    assert (enrolment.state, person.building) == ("ACTIVE", "青禾苑3幢")
+    assert (await member.says("我的报到")).buttons[:2] == ["改特长", "改时间"]
+
+
 async def test_hours_are_shown_to_the_person_alone(world_sqlite):
     world = world_sqlite
     assert (await world.person("M03").says("我的时长")).shows("2026年：8次、34小时", "今年应参加4次、20小时", "已经达到")
@@ -397,7 +423,8 @@ async def test_moving_away_ends_it_and_one_may_enrol_again(world_sqlite):
 async def test_an_application_is_taken_back(world_sqlite):
     world = world_sqlite
     member, _ = await applied(world)
-    assert (await member.says("搬家")).shows("还没确认")
+    assert (await member.says("注销报到")).shows("还没确认")
+    assert (await member.says("搬家")).shows("住在哪一幢")
     assert (await member.says("取消报到")).shows("已取消")
     assert (await latest(world, "何晚晴"))[0].state == "CANCELLED"
     await world.at("2026-11-25T10:00")

@@ -148,6 +148,7 @@ BUTTONS = table("""
     enrolment_show enrolment_applicant   | leads: enrolment.to_confirm!
     enrolment_show enrolment_unit        | office: unit.to_confirm!
     enrolment_edit =skills               | active applicant: enrolment.ask_skills
+    enrolment_edit =name                 | applicant: enrolment.ask_name | active: enrolment.field_settled
     enrolment_switch =offers             | active applicant: enrolment.record*
     enrolment_leave =withdraw            | member captain head: enrolment.ask_withdraw
     enrolment_leave =cancel              | applicant: enrolment.cancelled*
