@@ -1,7 +1,7 @@
 """Handing over everything open of one person to another, in one transaction (domain.md §5; when somebody leaves).
 
-Problems led, tasks led or made, shifts, posts, units and teams change hands with a line in their history; the new owner gets one list and
-the tickets, the reporters hear nothing. The roles of the one who leaves stay, or end with it.
+Problems led, tasks led or made, decisions to carry out, shifts, posts, units and teams change hands with a line in their history; the new
+owner gets one list and the tickets, the reporters hear nothing. The roles of the one who leaves stay, or end with it.
 """
 
 from __future__ import annotations
@@ -200,6 +200,9 @@ async def _pass_on(context: Context, work: Work, giver: Person, taker: Person) -
         task.creator_id = taker.id if task.creator_id == giver.id else task.creator_id
         task.version += 1
         moves.remark(context, task, "hand_over", note)
+    for action in work.actions:
+        action.owner_id, action.version = taker.id, action.version + 1
+        moves.remark(context, action, "hand_over", note)
     for made in work.posts:
         made.creator_id = taker.id
     for unit in work.units:
@@ -218,7 +221,7 @@ async def _pass_on(context: Context, work: Work, giver: Person, taker: Person) -
 async def _tell(context: Context, work: Work, giver: Person, taker: Person, values: dict[str, Value]) -> None:
     """One list to the new owner, and the tickets as living cards; what the old owner may no longer see goes from their chat."""
     held: list[Problem] = [*work.problems, *work.waiting]
-    codes = [one.code for one in held] + [f"#{one.short_no}" for one in work.tasks]
+    codes = [one.code for one in held] + [f"#{one.short_no}" for one in work.tasks] + [one.code for one in work.actions]
     told = values | {"codes": codes, "days": [shift.day for shift in work.shifts]}
     buttons = tuple((Button(Key("button.code", {"code": f"#{one.short_no}"}), Do.show_task(one.id)),) for one in work.tasks[:5])
     await post.to_person(context, taker.id, Screen("handover.told", told, buttons))

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
-from models import CheckIn, Claim, DutyShift, Enrollment, PartnerUnit, Post, PostClaim, Problem, Task, Team
+from models import ActionItem, CheckIn, Claim, DutyShift, Enrollment, PartnerUnit, Post, PostClaim, Problem, Task, Team
 from models.lifecycle import PROBLEM
 from services.context import Context
 from services.identity import roles_of
@@ -16,7 +16,7 @@ from services.workdays import local
 from texts.screen import Value
 
 TO_LEAD = ("OPEN", "CLAIMED", "UNFILLED", "VERIFIED", "RATED")
-KINDS = ("problems", "waiting", "tasks", "check_ins", "shifts", "posts", "applications", "enrollments", "units", "teams")
+KINDS = ("problems", "waiting", "tasks", "check_ins", "actions", "shifts", "posts", "applications", "enrollments", "units", "teams")
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Work:
     waiting: list[Problem] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     check_ins: list[CheckIn] = field(default_factory=list)
+    actions: list[ActionItem] = field(default_factory=list)
     shifts: list[DutyShift] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     applications: list[PostClaim] = field(default_factory=list)
@@ -47,7 +48,10 @@ class Work:
 
 
 async def of(context: Context, person_id: str, grid: str = "") -> Work:
-    """What is open in the person's hands, in the order it is due; with `grid`, of that grid alone (shifts, units and teams are of none)."""
+    """What is open in the person's hands, in the order it is due.
+
+    With `grid`, of that grid alone (decisions, shifts, units and teams are of none).
+    """
     today = local(context.now).date()
 
     async def every(model: type[SQLModel], order: Any, *where: Any) -> list[Any]:
@@ -80,6 +84,7 @@ async def of(context: Context, person_id: str, grid: str = "") -> Work:
         PostClaim, col(PostClaim.applied_at), col(PostClaim.post_id).in_(posts), col(PostClaim.state) == "APPLIED"
     )
     if not grid:
+        work.actions = await every(ActionItem, col(ActionItem.due), col(ActionItem.owner_id) == person_id, col(ActionItem.state) == "OPEN")
         work.shifts = await every(DutyShift, col(DutyShift.day), col(DutyShift.person_id) == person_id, col(DutyShift.day) >= today)
         work.units = await every(PartnerUnit, col(PartnerUnit.code), col(PartnerUnit.liaison_id) == person_id)
         work.teams = await every(Team, col(Team.name), col(Team.leader_id) == person_id, col(Team.closed_at).is_(None))

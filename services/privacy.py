@@ -1,7 +1,8 @@
 """What is kept about a person, and its end: 我的数据, 删除我的数据, 撤回同意 (domain.md §9 no. 19, §10 privacy).
 
 Deleting empties the person and everything in their own words; numbers and history stay, with nobody behind them. What is still going
-on ends first: own problems go on without a reporter, claims are given back, offices must be handed over.
+on ends first: own problems go on without a reporter, claims are given back, offices and what the person leads must be handed over,
+and of a decision that loses its owner the desk hears.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import Claim, ConsentRecord, DeletionRequest, Enrollment, Order, Person, Problem, RoleAssignment, Task
+from models import ActionItem, Claim, ConsentRecord, DeletionRequest, Enrollment, Order, Person, Problem, RoleAssignment, Task
 from models.lifecycle import PROBLEM
-from services import audit, claims, forgetting, moves, orders, personal_data, post, tickets
+from services import audit, claims, forgetting, moves, open_work, orders, personal_data, post, tickets
 from services.alarms import set_alarm
 from services.context import Actor, Context, Refusal
 from services.identity import persons_with, roles_of
@@ -39,11 +40,13 @@ class Standing:
     orders: list[Order] = field(default_factory=list)
     at_work: list[Task] = field(default_factory=list)
     dispatched: list[Order] = field(default_factory=list)
+    led: list[Task | Problem] = field(default_factory=list)
+    decided: list[ActionItem] = field(default_factory=list)
 
     @property
     def free(self) -> bool:
         """Whether nothing is in the way."""
-        return not (self.offices or self.at_work or self.dispatched)
+        return not (self.offices or self.at_work or self.dispatched or self.led)
 
     def values(self) -> dict[str, Value]:
         """For the texts, None for what there is none of."""
@@ -52,6 +55,7 @@ class Standing:
             "claims": [Key("task.number", {"number": task.short_no}) for _, task in self.claims],
             "orders": [one.code for one in self.orders], "dispatched": [one.code for one in self.dispatched],
             "at_work": [Key("task.number", {"number": task.short_no}) for task in self.at_work],
+            "led": [one.code if isinstance(one, Problem) else Key("task.number", {"number": one.short_no}) for one in self.led],
         }  # fmt: skip
 
 
@@ -71,6 +75,8 @@ async def standing(context: Context, person_id: str) -> Standing:
     asked = sa.select(Order).where(col(Order.resident_id) == person_id, col(Order.state).in_(("SUBMITTED", "DISPATCHED")))
     for order in await context.session.scalars(asked.with_for_update()):
         (found.orders if order.state == "SUBMITTED" else found.dispatched).append(order)
+    work = await open_work.of(context, person_id)
+    found.led, found.decided = [*work.problems, *work.tasks], work.actions
     return found
 
 
@@ -117,7 +123,7 @@ async def delete(context: Context) -> Screen:
     found = await standing(context, person.id)
     if not found.free:
         if pending is None:
-            told = Screen("privacy.asked", {"name": person.display_name, "due": request.due, "offices": found.offices})
+            told = _to_hand_over("privacy.asked", person, request, found)
             for one in await persons_with(context, *RESPONSIBLE):
                 if one.id != person.id:
                     await post.to_person(context, one.id, told)
@@ -127,9 +133,19 @@ async def delete(context: Context) -> Screen:
     return Screen("privacy.deleted", {**found.values(), "chat": Key("privacy.chat_goes") if chat else None})
 
 
+def _to_hand_over(key: str, person: Person, request: DeletionRequest, found: Standing) -> Screen:
+    """What those who can hand it over are told."""
+    known = found.values()
+    return Screen(key, {"name": person.display_name, "due": request.due, "offices": known["offices"], "led": known["led"]})
+
+
 async def _carry_out(context: Context, request: DeletionRequest, person: Person, found: Standing) -> None:
     own = await forgetting.own_problems(context, person.id)
     await let_go(context, found)
+    for decision in found.decided:
+        told = Screen("action.ownerless", {"code": decision.code, "due": decision.due})
+        for one in await persons_with(context, "coordinator", "community_clerk"):
+            await post.to_person(context, one.id, told)
     outcome = await forgetting.forget(context, person, own)
     for chat_id in await forgetting.chats_of(context, person):
         await set_alarm(context, FORGET_CHAT, f"{chat_id}:{context.now.isoformat()}", context.now + CHAT_KEPT)
@@ -173,7 +189,7 @@ async def finish_pending(context: Context, _subject: str = "") -> int:
             await _carry_out(_as(context, person), request, person, found)
             done += 1
         elif request.due <= context.now:
-            told = Screen("privacy.overdue", {"name": person.display_name, "due": request.due, "offices": found.offices})
+            told = _to_hand_over("privacy.overdue", person, request, found)
             for one in await persons_with(context, *RESPONSIBLE):
                 await post.to_person(context, one.id, told, key=f"deletion:{request.id}:{context.now:%Y%m%d}:{one.id}")
     return done

@@ -208,6 +208,31 @@ async def test_an_office_is_handed_over_first_and_then_it_is_done_by_itself(worl
     assert row.display_name == ""
 
 
+async def test_what_is_led_without_an_office_is_handed_over_first(world_sqlite):
+    """Whose role was taken back without a handover still leads tasks and owns decisions; they do not stay without anybody."""
+    world = world_sqlite
+    person = await _person(world, "R101")
+    task = (await world.rows(models.Task, models.Task.state == "OPEN"))[0]
+    await _change(world, [task], leader_id=person.id)
+    async with world.app.database.transaction() as session:
+        now = world.clock.now()
+        meeting = models.Meeting(community_id=person.community_id, code="HY-1", title="楼道议事", planned_at=now, created_at=now)
+        session.add(meeting)
+        await session.flush()
+        session.add(models.ActionItem(meeting_id=meeting.id, code="HY-1-1", number=1, text="装灯", owner_id=person.id, due=now))
+    resident = world.person("R101")
+    assert (await resident.says("删除我的数据")).shows("请先交接您负责的", f"#{task.short_no}")
+    assert (await resident.presses("确认删除")).shows("等待交接负责的", f"#{task.short_no}")
+    assert f"#{task.short_no}" in world.pushes("ST01")[-1]
+    assert (await world.person("ST01").says(f"交接 {NAME} 给 吴小满")).shows("1个任务", "1项议定事项")
+    await world.person("ST01").presses("确认交接")
+    await world.at("2026-11-25T08:00")
+    assert (await world.rows(DeletionRequest))[0].done_at is not None
+    [taker] = [one for one in await world.rows(Person) if one.display_name == "吴小满"]
+    assert (await world.rows(models.Task, models.Task.id == task.id))[0].leader_id == taker.id
+    assert [one.owner_id for one in await world.rows(models.ActionItem, models.ActionItem.code == "HY-1-1")] == [taker.id]
+
+
 async def test_an_overdue_deletion_is_named_every_night(world_sqlite):
     world = world_sqlite
     await world.person("ST04").says("删除我的数据")
@@ -334,6 +359,8 @@ async def test_meetings_and_promises_are_in_the_copy_and_go_with_the_person(worl
         assert word in copy, word
     await world.person("R101").says("删除我的数据")
     await world.person("R101").presses("确认删除")
+    assert "HY-1-1" in world.pushes("ST02")[-1]
+    assert "没有责任人" in world.pushes("ST02")[-1]
     dump = await _dump(world)
     tables = ("Attendance", "AgendaItem", "ActionItem", "Minutes", "Commitment", "CommitmentVote")
     assert _where({name: dump[name] for name in tables}, NAME, "住院", "每月走访") == set()
