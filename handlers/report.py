@@ -64,11 +64,12 @@ async def take_what(message: Text, context: Context) -> Reply:
 async def take_where(message: Text, context: Context) -> Reply:
     if begins_another(context, message.text):
         return await ask_next(context)
-    if intake.choose_among(context, message.text):
+    if plain_answer(message.text) or intake.choose_among(context, message.text):
         return await ask_next(context)
-    found = intake.find_place(context, message.text)
     data = context.draft.data  # type: ignore[union-attr]
-    if found in ("none", "unknown_building"):
+    offered = data.get("candidates")
+    found = intake.find_place(context, message.text)
+    if found in ("none", "unknown_building") or (found == "ambiguous" and data["candidates"] == offered):
         if not data.get("asked_where"):
             data["asked_where"] = True
             return Ask(Report.where, report_screens.ask_where(data | {"unknown_building": data.get("unknown_building", "")}))

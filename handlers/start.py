@@ -101,7 +101,7 @@ async def smile(sticker: Sticker, context: Context) -> Reply:
 @last.message(to=AFTER_TEXT)
 async def take_sentence(message: Text, context: Context) -> Reply:
     """Any sentence: a problem begins a report; otherwise the three best guesses, and what was said is kept."""
-    intake.begin(context)
+    intake.go_on(context)
     understood = intake.say(context, message.text)
     if understood.kind == "problem" or understood.urgent:
         return await ask_next(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -24,10 +25,19 @@ __all__ = ["Problem"]
 
 MOST_TEXT = 2000
 MOST_PHOTOS = 9
+IN_PIECES = timedelta(minutes=3)
 NOTICE_VERSION = 1
 
 
 # -- the draft ------------------------------------------------------------------------------------------------
+def go_on(context: Context) -> None:
+    """Go on with what was said a moment ago and was no matter yet, if it named a place (9幢 … 门口 … 路灯不亮); else a fresh draft."""
+    draft = context.draft
+    said = draft.data if draft is not None and draft.kind == "report" and context.now - draft.updated_at <= IN_PIECES else {}
+    if not said.get("text") or not any(said.get(name) for name in ("place_id", "candidates", "unknown_building", "estate")):
+        begin(context)
+
+
 def begin(context: Context, *, anonymous: bool = False, at: Place | None = None) -> Draft:
     """A fresh draft, which the dialog works on from now on. An earlier unfinished one stays for 7 days.
 
@@ -72,7 +82,9 @@ def say(context: Context, text: str) -> Understanding:
         data["urgent"] = understood.urgent
         data["category"] = data.get("category") or understanding.urgent_category(matter) or "J09"
     if not data.get("place_id") and data.get("lat") is None:
-        find_place(context, text)
+        known = {name: data.get(name) for name in ("candidates", "unknown_building", "estate")}
+        if find_place(context, text) == "none" and not data["estate"] and any(known.values()):
+            data.update(known)  # a place said before stays the place that is asked about
     return understood
 
 

@@ -197,3 +197,30 @@ async def test_a_ticket_that_reaches_no_leader_goes_to_whoever_else_can_accept_i
 async def test_the_word_for_everything_else_stands_once(world_sqlite):
     asked = await world_sqlite.person("ST02").says("让何晚晴当网格长")
     assert asked.buttons.count("其他") == 1
+
+
+async def test_a_report_in_three_pieces_keeps_where_it_is(world_sqlite):
+    resident = world_sqlite.person("R111")  # at home in 青禾苑13幢
+    await resident.says("9幢")
+    await resident.says("门口")
+    assert (await resident.says("路灯不亮")).shows("9幢\n门口\n路灯不亮", "青禾苑9幢（青禾苑二区网格）")
+    await resident.presses("取消")
+    await resident.says("9幢")
+    await world_sqlite.at("2026-11-23T08:30")
+    assert (await resident.says("路灯不亮")).shows("青禾苑13幢")  # half an hour later it is another matter
+
+
+async def test_a_building_said_first_is_asked_about_when_the_matter_is_known(world_sqlite):
+    stranger = world_sqlite.person("somebody new")
+    await stranger.says("我要报问题")
+    await stranger.says("3幢")
+    assert (await stranger.says("路灯坏了")).buttons == ["青禾苑3幢", "溪畔花园3幢", "梧桐新村3幢"]
+    assert (await stranger.says("好的")).buttons == ["青禾苑3幢", "溪畔花园3幢", "梧桐新村3幢"]  # that is no place
+    assert (await stranger.says("青禾苑的")).shows("青禾苑3幢")
+
+
+async def test_a_building_of_another_estate_is_not_asked_for_ever(world_sqlite):
+    stranger = world_sqlite.person("somebody new")
+    assert (await stranger.says("望湖小区3幢路灯坏了")).buttons[0] == "青禾苑3幢"
+    assert (await stranger.says("望湖小区3幢")).shows("在哪里")
+    assert (await stranger.says("望湖小区3幢")).shows("位置：望湖小区3幢（由社区协调员分派）")
