@@ -10,13 +10,14 @@ from typing import Any
 from services.crs import DECIMALS, SYSTEMS, system_of
 from services.faults import BadCell
 from services.masking import holds_identity_number
+from services.place_words import plain
 from texts.workbook import Column, choices, date_forms, mark, meant
 
 MOST_TEXT = 500
 MOST_OUTLINE = 32_000
 MOST_NAME = 40
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}")
-_MOBILE, _LANDLINE = re.compile(r"1[3-9]\d{9}"), re.compile(r"0\d{9,11}")
+_MOBILE, _LANDLINE = re.compile(r"1[3-9][0-9]{9}"), re.compile(r"0[0-9]{9,11}")
 _ORG_CODE = re.compile(r"[0-9A-Z]{8,20}")
 _ITEMS = re.compile(r"[\n;；]")
 _FIRST_YEAR, _LAST_YEAR = 1921, 2100
@@ -35,7 +36,7 @@ def written(raw: Any) -> str:
 
 def phone_number(said: str) -> str | None:
     """The digits of a Chinese telephone number as they are stored (and hashed), None for anything else."""
-    digits = re.sub(r"[\s\-()（）]", "", said)
+    digits = re.sub(r"[\s\-()]", "", plain(said))
     digits = re.sub(r"^(?:\+|00)?86(?=1\d{10}$|0)", "", digits)
     return digits if _MOBILE.fullmatch(digits) or _LANDLINE.fullmatch(digits) else None
 

@@ -121,6 +121,8 @@ async def test_a_person_without_a_code_is_known_by_phone_then_by_name_and_grid(o
     assert plan.changes == 1
     plan = await office.imports(book(members=[{"name": "何晚晴", "kind": "在职党员", "grid": "G1"}]))
     assert (plan.changes, plan.faults) == (0, [])
+    plan = await office.imports(book(members=[member | {"phone": "138\u200b０００００００１"}]))  # as a phone's keyboard writes it
+    assert (plan.changes, plan.faults) == (0, [])
     (person,) = await office.rows(Person)
     assert person.code == "M03"
     (enrolled,) = await office.rows(Enrollment)
