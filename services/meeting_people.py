@@ -47,6 +47,23 @@ async def _units(context: Context, kind: Kind) -> list[PartnerUnit]:
     return list(await context.session.scalars(query.order_by(col(PartnerUnit.code))))
 
 
+async def unit_left(context: Context, unit_code: str) -> None:
+    """A unit whose enrolment ended is not invited to what has not begun, so that nobody counts it as absent."""
+    coming = sa.select(col(Meeting.id)).where(col(Meeting.state) == "NOTICED")
+    await context.session.execute(
+        sa.delete(Attendance).where(col(Attendance.unit_code) == unit_code, col(Attendance.meeting_id).in_(coming))
+    )
+
+
+async def unit_came_back(context: Context, unit_code: str) -> None:
+    """A unit whose enrolment stands again is invited to what it was invited to."""
+    coming = sa.select(Meeting).where(col(Meeting.state) == "NOTICED", col(Meeting.community_id) == context.ground.community_id)
+    for meeting in await context.session.scalars(coming):
+        known = {row.unit_code for row in await rows_of(context, meeting)}
+        context.session.add_all(row for row in await planned(context, meeting) if row.unit_code == unit_code and unit_code not in known)
+    await context.session.flush()
+
+
 async def rows_of(context: Context, meeting: Meeting, *, lock: bool = False) -> list[Attendance]:
     """Who is invited, units first."""
     query = sa.select(Attendance).where(col(Attendance.meeting_id) == meeting.id)

@@ -1,6 +1,7 @@
 """How a unit's 单位报到 ends and comes back, at the clerk's desk (domain.md §5 Enrollment: withdraw, transfer, return).
 
-With the enrolment end the liaison's role and the unit's offers and needs; the history stays, and 取消注销 brings all of it back.
+With the enrolment end the liaison's role, the unit's offers and needs and its invitations; the history stays, and 取消注销 brings all of
+it back. Decisions it has not carried out are named to the desk.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import Enrollment, PartnerUnit, Person, ResourceItem
-from services import audit, drafts, enrolments, member_roles, moves, post, units
+from models import ActionItem, Enrollment, PartnerUnit, Person, ResourceItem
+from services import audit, drafts, enrolments, meeting_people, member_roles, moves, post, units
 from services.context import Context, Refusal
 from services.enrolment_form import all_units, matching
 from services.identity import persons_with, roles_of
@@ -52,9 +53,16 @@ async def end(context: Context, draft_id: str) -> Screen:
         await member_roles.end(context, person_id, ("unit_liaison",), enrolment.id, known.code)
     known.liaison_id = None
     await _show_items(context, known.code, LISTED, UNLISTED)
+    await meeting_people.unit_left(context, known.code)
     shown = await _values(context, known, enrolment) | {"reason": data["reason"]}
     await post.to_person(context, liaison, screen(f"unit.told_{data['event']}", **shown))
-    return screen(f"unit.{data['event']}_done", **shown)
+    return screen(f"unit.{data['event']}_done", **shown, decisions=await _decisions(context, known.code))
+
+
+async def _decisions(context: Context, code: str) -> list[str]:
+    """The codes of the decisions that the unit was to carry out and has not: nobody is reminded of them in its name any more."""
+    waiting = sa.select(col(ActionItem.code)).where(col(ActionItem.unit_code) == code, col(ActionItem.state) == "OPEN")
+    return list(await context.session.scalars(waiting.order_by(col(ActionItem.due))))
 
 
 async def bring_back(context: Context, name: str) -> Screen:
@@ -73,6 +81,8 @@ async def bring_back(context: Context, name: str) -> Screen:
         await member_roles.grant(context, liaison.id, "unit_liaison", enrolment.id, known.code)
         await post.to_person(context, liaison.id, screen("unit.told_back", name=known.name))
     await _show_items(context, known.code, UNLISTED, LISTED)
+    await context.session.flush()
+    await meeting_people.unit_came_back(context, known.code)
     return screen("unit.back_done", **await _values(context, known, enrolment))
 
 

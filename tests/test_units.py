@@ -1,8 +1,10 @@
 """单位报到: a unit reports in through its liaison, a clerk, or somebody who becomes its liaison; resources and needs (domain.md §5)."""
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 
-from models import Draft, Enrollment, Occurrence, PartnerUnit, Person, ResourceItem, RoleAssignment
+from models import ActionItem, Attendance, Draft, Enrollment, Meeting, Occurrence, PartnerUnit, Person, ResourceItem, RoleAssignment
 
 
 async def unreported(world, *codes):
@@ -150,6 +152,35 @@ async def test_the_desk_withdraws_a_unit_and_brings_it_back(world_sqlite):
     assert (await clerk.says("取消注销单位 U06")).shows("已恢复：栖桐实验小学党支部（U06）", "联络员：袁雨桐")
     assert (await liaison.says("资源清单")).shows("操场")
     assert (await clerk.says("取消注销单位 U06")).shows("不用恢复")
+
+
+async def test_a_unit_that_leaves_is_not_invited_any_more_and_its_decisions_are_named(world_sqlite):
+    world, clerk = world_sqlite, world_sqlite.person("ST03")
+    meeting = (await world.rows(Meeting, Meeting.state == "CLOSED"))[0]
+    async with world.app.database.transaction() as session:
+        coming = Meeting(
+            community_id=meeting.community_id, code="HY-20261210-0001", title="联席会议", kind="joint_quarterly", state="NOTICED",
+            planned_at=world.clock.now() + timedelta(days=9), created_at=world.clock.now(),
+        )  # fmt: skip
+        session.add(coming)
+        await session.flush()
+        invited = Attendance(meeting_id=coming.id, unit_code="U06", reply="yes")
+        session.add_all([
+            invited, Attendance(meeting_id=coming.id, unit_code="U05"),
+            ActionItem(meeting_id=meeting.id, code="HY-1-9", number=9, text="装灯", unit_code="U06", due=world.clock.now()),
+        ])  # fmt: skip
+
+    async def units(meeting_id):
+        return {row.unit_code for row in await world.rows(Attendance, Attendance.meeting_id == meeting_id)}
+
+    before = await units(meeting.id)
+    await clerk.says("注销单位报到 U06 撤并")
+    assert (await clerk.presses("确认")).shows("已注销", "请转办或另行安排：HY-1-9")
+    assert await units(coming.id) == {"U05"}
+    assert await units(meeting.id) == before
+    assert (await world.person("L06").presses_action(f"meeting_reply:{invited.id}:yes")).text
+    await clerk.says("取消注销单位 U06")
+    assert await units(coming.id) == {"U05", "U06"}
 
 
 async def test_a_unit_that_was_transferred_does_not_come_back_by_a_word(world_sqlite):
