@@ -133,8 +133,8 @@ BUTTONS = table("""
     announcement_withdraw a_grid         | leads: announcement.withdrawn*
     drop_card d_role                     | all: cancelled
     # §10 privacy: one's own data, nobody else's
-    delete_data =yes                     | reporter claimer leaders branch helper admin street duty liaison liaison2: privacy.waits* | all: privacy.deleted*
-    withdraw_consent =yes                | neighbour foreigner supporter sealed stranger rider volunteer member captain head applicant gone ended ended_leader coming: privacy.consent_withdrawn*
+    delete_data =yes                     | reporter claimer head leaders branch helper admin street duty liaison liaison2: privacy.waits* | all: privacy.deleted*
+    withdraw_consent =yes                | neighbour foreigner supporter sealed stranger rider volunteer member captain applicant gone ended ended_leader coming: privacy.consent_withdrawn*
     # §5 Enrollment: the own form; the grid's leader confirms a member, a coordinator a unit
     enrol                                | neighbour: enrolment.confirm_apply | reporter foreigner supporter sealed stranger rider volunteer leaders branch helper admin street duty liaison liaison2 ended ended_leader coming: enrolment.consent
     enrol_agree d_enrolment_new =yes     | neighbour: enrolment.ask_kind*
