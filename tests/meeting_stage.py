@@ -20,7 +20,7 @@ async def alone(world: World) -> World:
         await session.execute(sa.delete(Occurrence).where(~sa.or_(*(Occurrence.job.startswith(name) for name in OURS))))
     alarms = world.app.alarms  # already ticking, so it is the same one that is narrowed
     for name in [name for name in alarms.jobs if not name.startswith(OURS)]:
-        alarms._triggers.pop(name, None)
+        alarms._tables.pop(name, None)
     return world
 
 

@@ -26,8 +26,8 @@ OWN = "CN-20260228-0001"
 async def world_at(databases, folder, now):
     with databases.fresh("sqlite") as url:
         async with made_world(url, folder, now=f"{now}:00+08:00") as made:
-            for name in [name for name in made.app.alarms._triggers if not name.startswith("commitment_")]:
-                del made.app.alarms._triggers[name]  # weeks go by: the other jobs of each day are not what is looked at
+            for name in [name for name in made.app.alarms._tables if not name.startswith("commitment_")]:
+                del made.app.alarms._tables[name]  # weeks go by: the other jobs of each day are not what is looked at
             yield made
 
 
