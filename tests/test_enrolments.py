@@ -1,5 +1,6 @@
 """双报到 of members as they meet it in chat: consent, form, confirmation, moving, leaving, coming back (domain.md §5, §8)."""
 
+import asyncio
 from datetime import UTC, date, datetime
 
 import pytest
@@ -8,7 +9,8 @@ import sqlalchemy as sa
 from models import AuditLog, ConsentRecord, Draft, Enrollment, Occurrence, PartyMember, Person, RoleAssignment, StateLog
 from models.membership import TeamMember
 from services import enrolments, targets
-from services.context import SCHEDULER, Context, ground
+from services.context import SCHEDULER, Actor, Context, Refusal, ground
+from services.identity import roles_of
 from services.service_record import Served
 
 ONE = "双报到 何晚晴 U05 青禾苑9幢 护理 周六"
@@ -232,6 +234,22 @@ async def test_nobody_is_reminded_of_what_is_confirmed(world_sqlite):
     await world.at("2026-11-25T10:00")
     assert not any("提醒" in text for text in world.pushes("ST05"))
     assert {row.state for row in await world.rows(Occurrence, Occurrence.job == "enrolment_due")} == {"dropped", "done"}
+
+
+async def test_three_who_confirm_at_once_confirm_once(world):
+    enrolment, person = await latest(world, "卢采薇")
+
+    async def confirms(code):
+        async with world.app.database.transaction() as session:
+            clerk = await session.scalar(sa.select(Person).where(Person.code == code))
+            actor = Actor(clerk, tuple(await roles_of(session, clerk.id, world.clock.now())))
+            await enrolments.confirm(Context(session, world.clock.now(), actor, await ground(session), f"by {code}"), enrolment.id)
+
+    done = await asyncio.gather(*(confirms(code) for code in ("ST02", "ST03", "ST04")), return_exceptions=True)
+    assert sorted(one.key if isinstance(one, Refusal) else "confirmed" for one in done) == ["confirmed", "refused.state", "refused.state"]
+    confirmed = [row for row in await world.rows(StateLog, StateLog.object_id == enrolment.id) if row.event == "confirm"]
+    granted = await world.rows(RoleAssignment, RoleAssignment.person_id == person.id, RoleAssignment.role == "party_member")
+    assert (len(confirmed), len(granted)) == (1, 1)
 
 
 async def test_an_alarm_that_was_set_before_finds_nothing_to_say(world_sqlite):
