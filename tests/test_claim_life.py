@@ -245,7 +245,7 @@ class ClaimLife(RuleBasedStateMachine):
             assert (task.state == "CLAIMED") == (self.model.held() >= self.model.capacity)
 
 
-@pytest.mark.parametrize("examples", [4, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(30, marks=pytest.mark.slow)])
 def test_any_sequence_keeps_to_the_table(examples):
     run_state_machine_as_test(
         ClaimLife,
