@@ -7,21 +7,17 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from docx import Document
-from docx.enum.table import WD_TABLE_ALIGNMENT
-from docx.enum.text import WD_ALIGN_PARAGRAPH
-from docx.oxml.ns import qn
-from docx.shared import Cm, Pt, RGBColor
+from docx.shared import Cm, Pt
 
+from services import word_files
 from services.periods import Quarter
 from texts.posts_screens import day
 from texts.render import show, text
 from texts.screen import Key, Value
 
-BODY, HEAD = "FangSong", "SimHei"
+FONT, SIZE, MARGIN = "FangSong", 12, 2.4
 LANGUAGE = "zh_CN"
 DECISION_WIDTHS = (Cm(1.3), Cm(8.7), Cm(4.0), Cm(3.0))
-GREY = RGBColor(0x80, 0x80, 0x80)
 
 
 def _say(key: str, **values: Value) -> str:
@@ -30,8 +26,10 @@ def _say(key: str, **values: Value) -> str:
 
 def docx(facts: dict[str, Any], opinions: str, confirmed: bool) -> bytes:
     """The minutes of these facts with the people's words; a draft says so on every page."""
-    document = Document()
-    _prepare(document, facts, confirmed)
+    above = _say("minutes.header.confirmed" if confirmed else "minutes.header.draft", code=facts["code"])
+    made_at = datetime.fromisoformat(facts["made_at"])
+    document = word_files.a4(FONT, SIZE, MARGIN, above, title=facts["title"], author=facts["community"], made_at=made_at)
+    document.styles["Normal"].paragraph_format.space_after = Pt(4)
     title = document.add_paragraph(style="Title")
     title.add_run(
         _say("minutes.title", community=facts["community"], title=facts["title"], late=Key("meeting.late_mark") if facts["late"] else None)
@@ -63,37 +61,6 @@ def docx(facts: dict[str, Any], opinions: str, confirmed: bool) -> bytes:
     return data.getvalue()
 
 
-def _prepare(document: Any, facts: dict[str, Any], confirmed: bool) -> None:
-    section = document.sections[0]
-    section.page_width, section.page_height = Cm(21), Cm(29.7)
-    section.left_margin = section.right_margin = Cm(2.4)
-    section.top_margin = section.bottom_margin = Cm(2.4)
-    for name, font, size in (("Normal", BODY, 12), ("Title", HEAD, 18)):
-        style = document.styles[name]
-        style.font.name, style.font.size = font, Pt(size)
-        fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
-        for script in ("w:ascii", "w:hAnsi", "w:eastAsia"):
-            fonts.set(qn(script), font)
-        for theme in ("w:asciiTheme", "w:hAnsiTheme", "w:eastAsiaTheme", "w:cstheme"):
-            fonts.attrib.pop(qn(theme), None)
-    for language in document.styles.element.findall(f".//{qn('w:lang')}"):
-        language.set(qn("w:eastAsia"), "zh-CN")
-    document.styles["Normal"].paragraph_format.space_after = Pt(4)
-    title = document.styles["Title"]
-    title.font.color.rgb, title.font.bold = RGBColor(0, 0, 0), True
-    title.paragraph_format.alignment = WD_ALIGN_PARAGRAPH.CENTER
-    for border in title.element.findall(f".//{qn('w:pBdr')}"):
-        border.getparent().remove(border)
-    mark = section.header.paragraphs[0]
-    mark.alignment = WD_ALIGN_PARAGRAPH.CENTER
-    run = mark.add_run(_say("minutes.header.confirmed" if confirmed else "minutes.header.draft", code=facts["code"]))
-    run.font.size, run.font.color.rgb = Pt(9), GREY
-    core, made = document.core_properties, datetime.fromisoformat(facts["made_at"])
-    core.title, core.author, core.last_modified_by = facts["title"], facts["community"], facts["community"]
-    core.created = core.modified = made
-    core.comments, core.revision = "", 1
-
-
 def _section(document: Any, key: str) -> None:
     paragraph = document.add_paragraph()
     paragraph.paragraph_format.space_before = Pt(8)
@@ -119,10 +86,7 @@ def _decisions(document: Any, decided: Sequence[Sequence[str]]) -> None:
     if not decided:
         document.add_paragraph(_say("minutes.nothing_decided"))
         return
-    table = document.add_table(rows=0, cols=len(DECISION_WIDTHS), style="Table Grid")
-    table.alignment, table.autofit = WD_TABLE_ALIGNMENT.CENTER, False
-    for column, width in zip(table.columns, DECISION_WIDTHS, strict=True):
-        column.width = width
+    table = word_files.table(document, DECISION_WIDTHS)
     head = [_say(f"minutes.column.{name}") for name in ("number", "item", "owner", "due")]
     lines = [
         [str(number), item, owner, show(day(date.fromisoformat(due)), LANGUAGE)] for number, (item, owner, due) in enumerate(decided, 1)

@@ -12,21 +12,19 @@ from datetime import date, datetime
 from typing import Any
 
 import xlsxwriter
-from docx import Document
-from docx.enum.table import WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Cm, Pt, RGBColor
+from docx.shared import Cm, Pt
 
+from services import word_files
 from services.record_facts import Facts, Service
 from services.service_record import Served
 from texts.posts_screens import day
 from texts.render import show, text
 from texts.screen import Value
 
-SERIF, SANS = "SimSun", "SimHei"
-GREY = RGBColor(0x80, 0x80, 0x80)
+FONT, SIZE, MARGIN = "SimSun", 11, 2
 SERVICE_WIDTHS = (Cm(1.4), Cm(2.5), Cm(7.2), Cm(2.9), Cm(3.0))
 TOTAL_COLUMNS = (Cm(4.9), Cm(12.1))
 FACT_WIDTHS = (Cm(2.6), Cm(5.9), Cm(2.6), Cm(5.9))
@@ -83,8 +81,11 @@ def _year(heading: Heading, facts: Facts) -> str:
 # -- the document -----------------------------------------------------------------------------------------------------
 def docx(heading: Heading, cards: Sequence[Facts]) -> bytes:
     """The cards as a document of A4 pages, each member beginning a new one."""
-    document = Document()
-    _prepare(document, heading)
+    document = word_files.a4(
+        FONT, SIZE, MARGIN, heading.watermark, title=heading.say("record.title"), author=heading.community, made_at=heading.made_at
+    )
+    document.styles["Title"].paragraph_format.space_after = Pt(4)
+    _numbered(document, heading)
     for number, facts in enumerate(cards):
         title = document.add_paragraph(style="Title")
         title.paragraph_format.page_break_before = number > 0
@@ -99,52 +100,21 @@ def docx(heading: Heading, cards: Sequence[Facts]) -> bytes:
     return data.getvalue()
 
 
-def _prepare(document: Any, heading: Heading) -> None:
-    """Page, fonts, the line above and the numbers below; who made it and when, instead of the library's own."""
-    section = document.sections[0]
-    section.page_width, section.page_height = Cm(21), Cm(29.7)
-    section.left_margin = section.right_margin = Cm(2)
-    section.top_margin = section.bottom_margin = Cm(2)
-    for name, font, size in (("Normal", SERIF, 11), ("Title", SANS, 18)):
-        style = document.styles[name]
-        style.font.name, style.font.size = font, Pt(size)
-        fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
-        for script in ("w:ascii", "w:hAnsi", "w:eastAsia"):
-            fonts.set(qn(script), font)
-        for theme in ("w:asciiTheme", "w:hAnsiTheme", "w:eastAsiaTheme", "w:cstheme"):
-            fonts.attrib.pop(qn(theme), None)
-    # Without it Chinese signs are drawn as in Japan or Taiwan where a font knows several ways.
-    for language in document.styles.element.findall(f".//{qn('w:lang')}"):
-        language.set(qn("w:eastAsia"), "zh-CN")
-    title = document.styles["Title"]
-    title.font.color.rgb, title.font.bold = RGBColor(0, 0, 0), True
-    title.paragraph_format.alignment, title.paragraph_format.space_after = WD_ALIGN_PARAGRAPH.CENTER, Pt(4)
-    for border in title.element.findall(f".//{qn('w:pBdr')}"):
-        border.getparent().remove(border)
-    _grey(section.header.paragraphs[0], heading.watermark)
-    foot = section.footer.paragraphs[0]
+def _numbered(document: Any, heading: Heading) -> None:
+    """The page numbers below."""
+    foot = document.sections[0].footer.paragraphs[0]
     before, _, rest = heading.say("record.page").partition("#")
     between, _, after = rest.partition("#")
     for piece, field in ((before, "PAGE"), (between, "NUMPAGES"), (after, "")):
-        _grey(foot, piece)
+        word_files.grey(foot, piece)
         if field:
             _field(foot, field)
-    core = document.core_properties
-    core.title, core.author = heading.say("record.title"), heading.community
-    core.created = core.modified = heading.made_at
-    core.comments, core.last_modified_by, core.revision = "", heading.community, 1
-
-
-def _grey(paragraph: Any, said: str) -> None:
-    paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
-    run = paragraph.add_run(said)
-    run.font.size, run.font.color.rgb = Pt(9), GREY
 
 
 def _field(paragraph: Any, name: str) -> None:
     """A number that the reader's program fills in: PAGE or NUMPAGES."""
     run = paragraph.add_run()
-    run.font.size, run.font.color.rgb = Pt(9), GREY
+    word_files.small(run)
     for kind, said in (("begin", ""), ("", name), ("end", "")):
         part = OxmlElement("w:fldChar" if kind else "w:instrText")
         if kind:
@@ -152,14 +122,6 @@ def _field(paragraph: Any, name: str) -> None:
         else:
             part.text = said
         run._r.append(part)
-
-
-def _table(document: Any, widths: Sequence[Any]) -> Any:
-    table = document.add_table(rows=0, cols=len(widths), style="Table Grid")
-    table.alignment, table.autofit = WD_TABLE_ALIGNMENT.CENTER, False
-    for column, width in zip(table.columns, widths, strict=True):
-        column.width = width
-    return table
 
 
 def _row(table: Any, widths: Sequence[Any], values: Sequence[str], bold: Sequence[int] = (), *, head: bool = False) -> Any:
@@ -190,7 +152,7 @@ def _repeated(row: Any) -> None:
 
 
 def _about(document: Any, heading: Heading, facts: Facts) -> None:
-    table = _table(document, FACT_WIDTHS)
+    table = word_files.table(document, FACT_WIDTHS)
     say, shown = heading.say, heading.shown
     for values in (
         (say("record.name"), facts.name, say("record.kind"), shown(facts.kind)),
@@ -202,7 +164,7 @@ def _about(document: Any, heading: Heading, facts: Facts) -> None:
 
 
 def _services(document: Any, heading: Heading, facts: Facts) -> None:
-    table = _table(document, SERVICE_WIDTHS)
+    table = word_files.table(document, SERVICE_WIDTHS)
     _row(table, SERVICE_WIDTHS, [heading.say(f"record.column.{name}") for name in ("number", "day", "title", "hours", "how")], head=True)
     for number, service in enumerate(facts.services, 1):
         values = (str(number), heading.shown(service.day), service.title, f"{service.hours:g}", how(heading, service))
@@ -221,7 +183,7 @@ def _totals(document: Any, heading: Heading, facts: Facts) -> None:
         lines.append(
             (heading.say("record.target"), heading.say(f"record.{'met' if facts.target.met(facts.year) else 'unmet'}", wanted=wanted))
         )
-    table = _table(document, TOTAL_COLUMNS)
+    table = word_files.table(document, TOTAL_COLUMNS)
     for values in lines:
         _row(table, TOTAL_COLUMNS, values, bold=(0,))
     # Whoever appraises does it by hand: the program writes facts only (domain.md §0.2).
