@@ -12,8 +12,9 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from demo.people import Cast, read
+from demo.steps import moved
 from models import Commitment, StateLog
-from models.lifecycle import COMMITMENT, NEW
+from models.lifecycle import NEW
 from services.promise_calendar import PromiseYear
 from services.promise_lines import read_item
 from services.workdays import ZONE, Calendar, local
@@ -107,24 +108,11 @@ def _item(text: str, year: int) -> dict[str, str]:
 def _step(promise: Commitment, step: tuple[datetime, str, str | None, str], roles: Mapping[str, str]) -> StateLog:
     """Take one step as the table of lives has it. Raises LookupError for one that it does not have."""
     at, event, who, place = step
-    source, row = promise.state, COMMITMENT.find(event, promise.state)
-    if row is None:
-        raise LookupError(f"commitment {promise.code}: models/lifecycle.py has no {event!r} from {source}")
-    promise.state, promise.version = row.ends_in(source), promise.version + 1
+    log = moved(promise, event, at, (who, roles[who] if who else "scheduler"))
     if event == "submit":
         promise.submitted_at = at
     if event == "publish":
         promise.published_at, promise.reviewed_by = at, who
     if event == "progress":
         promise.items[int(place)]["done_on"] = local(at).date().isoformat()
-    return StateLog(
-        object_kind="commitment",
-        object_id=promise.id,
-        event=event,
-        source=source,
-        target=promise.state,
-        actor_id=who,
-        actor_role=roles[who] if who else "scheduler",
-        at=at,
-        note="",
-    )
+    return log

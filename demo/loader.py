@@ -21,6 +21,7 @@ from demo import commitments, meetings, posts
 from demo.history import Step, history, moment
 from demo.people import PARTY, Cast, read
 from demo.standing import past_digests, post_application, post_card, set_coming_alarms
+from demo.steps import moved
 from models import (
     Claim,
     ConsentRecord,
@@ -32,7 +33,7 @@ from models import (
     StateLog,
     Task,
 )
-from models.lifecycle import LIVES, NEW, PROBLEM
+from models.lifecycle import NEW, PROBLEM
 from services.context import SCHEDULER, Context, ground
 from services.geography import round_point
 from services.hours import words
@@ -196,25 +197,7 @@ class _Loading:
         return next(_Who(person, role) for person, role in roles.items() if role == _OFFICES[by])
 
     def _move(self, thing: Problem | Task | Claim, event: str, who: _Who, at: datetime, note: str = "") -> None:
-        """Move as the table of lives has it, with the history row. Raises LookupError for a move it does not have."""
-        kind = type(thing).__name__.lower()
-        source = thing.state
-        row = LIVES[kind].find(event, source)
-        if row is None:
-            raise LookupError(f"{kind} {thing.id}: models/lifecycle.py has no {event!r} from {source}")
-        thing.state, thing.version = row.ends_in(source), thing.version + 1
-        log = StateLog(
-            object_kind=kind,
-            object_id=thing.id,
-            event=event,
-            source=source,
-            target=thing.state,
-            actor_id=who.id,
-            actor_role=who.role,
-            at=at,
-            note=note,
-        )
-        self.logs.append(log)
+        self.logs.append(moved(thing, event, at, (who.id, who.role), note))
 
     def _count(self, code: str) -> None:
         """Let the numbers of the day go on after this code (services/codes.py)."""

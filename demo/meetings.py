@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from demo.people import Cast, read
+from demo.steps import moved
 from models import Attendance, Counter, Meeting, Minutes, StateLog
-from models.lifecycle import MEETING, NEW
+from models.lifecycle import NEW
 from services import meeting_alarms, meeting_times, minutes
 from services.context import Context
 from services.periods import Quarter
@@ -70,22 +71,8 @@ def _planned(entry: Mapping[str, Any]) -> datetime:
 
 
 def _move(cast: Cast, meeting: Meeting, event: str, role: str, at: datetime) -> StateLog:
-    """Move as the table of lives has it. Raises LookupError for a move it does not have."""
-    source, row = meeting.state, MEETING.find(event, meeting.state)
-    if row is None:
-        raise LookupError(f"meeting {meeting.quarter}: models/lifecycle.py has no {event!r} from {source}")
-    meeting.state, meeting.version = row.ends_in(source), meeting.version + 1
     actor = next((person for person, first in cast.first_roles.items() if first == role), None)
-    return StateLog(
-        object_kind="meeting",
-        object_id=meeting.id,
-        event=event,
-        source=source,
-        target=meeting.state,
-        actor_id=actor,
-        actor_role=role,
-        at=at,
-    )
+    return moved(meeting, event, at, (actor, role))
 
 
 def _follow(cast: Cast, meeting: Meeting, entry: Mapping[str, Any], event: str, at: datetime) -> None:
