@@ -1,9 +1,9 @@
-"""Promises (承诺践诺): writing, approving, looking.
+"""Promises (承诺践诺): writing and looking.
 
 member, branch secretary, liaison, secretary: 我要承诺:为独居老人上门理发,每月2次,12月20日前   bot: what is missing of the four, or the card
 owner: [提交] / [再加一条] / [重写第1项]        bot: with the secretary of the branch, three workdays
-secretary: [通过] / [退回] what is missing      bot: published in the one list, or back with its owner
-anyone: 承诺公示 / CN-…                          owner: 我的承诺, 撤回承诺 CN-…        secretary: 待审承诺
+owner: 我的承诺, 撤回承诺 CN-…                   bot: the own ones; taken back before it is published
+anyone: 承诺公示 / CN-…                          bot: the public list, one promise
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ ANSWER = F.text.func(lambda said: recognise(said) is None)
 
 
 class Promise(Steps):
-    """Items are being written; a secretary says what is missing."""
+    """Items are being written."""
 
     items = State()
-    lacks = State()
 
 
 # -- writing
@@ -82,46 +81,6 @@ async def take_back(message: Text, context: Context, promise: str) -> Reply:
 @router.press(Do.promise_take_back, where="private")
 async def take_back_pressed(press: Press, context: Context, promise: str) -> Reply:
     return Say(await promise_form.take_back(context, promise), clear=True)
-
-
-# -- approving
-@router.message(Phrase("promises_waiting"))
-async def list_waiting(message: Text, context: Context) -> Reply:
-    return Say(await promise_form.waiting(context))
-
-
-@router.message(Phrase("promise_approve"))
-async def approve(message: Text, context: Context, promise: str) -> Reply:
-    return Say(await promise_form.approve(context, await promises.find(context, promise, lock=True)))
-
-
-@router.press(Do.promise_approve, where="private")
-async def approve_pressed(press: Press, context: Context, promise: str) -> Reply:
-    return Say(await promise_form.approve(context, await promises.get(context, promise, lock=True)), clear=True)
-
-
-@router.message(Phrase("promise_return"), to=Promise.lacks)
-async def send_back(message: Text, context: Context, promise: str, reason: str) -> Reply:
-    found = await promises.find(context, promise, lock=True)
-    if reason:
-        return Say(await promise_form.returned(context, found, reason))
-    return Ask(Promise.lacks, await promise_form.ask_return(context, found))
-
-
-@router.press(Do.promise_return, to=Promise.lacks, where="private")
-async def ask_what_lacks(press: Press, context: Context, promise: str) -> Reply:
-    return Ask(Promise.lacks, await promise_form.ask_return(context, await promises.get(context, promise)))
-
-
-@router.press(Do.promise_lacks, where="private")
-async def send_back_pressed(press: Press, context: Context, promise: str, part: str) -> Reply:
-    found = await promises.get(context, promise, lock=True)
-    return End(await promise_form.returned(context, found, promise_form.lacks(part, context.language)), clear=True)
-
-
-@router.message(Promise.lacks, ANSWER)
-async def send_back_because(message: Text, context: Context) -> Reply:
-    return End(await promise_form.return_because(context, message.text))
 
 
 # -- looking

@@ -19,8 +19,8 @@ from handlers.meeting_replies import Leave
 from handlers.mine import Appeal
 from handlers.orders import Order
 from handlers.posts import Declining, SetUp
+from handlers.promise_approval import Approval
 from handlers.promise_review import Review
-from handlers.promises import Promise
 from handlers.relay import Talk
 from handlers.staff import Words
 from handlers.tasks import CallOff
@@ -332,8 +332,8 @@ WAITING = {
     "export": ("coordinator", Export.reason, {"=ledger": "problems", "=period": "2026Q4"}, "核对回访名单"),
     "meeting_leave": ("liaison", Leave.reason, {"meeting": "m_noticed"}, "要开会"),
     "action_done": ("liaison", Doing.result, {"code": "ITEM_u1"}, "门禁已经更换好了"),
-    "promise_return": ("branch", Promise.lacks, {"commitment": "pr_new"}, "没有数量"),
-    "promise_return ": ("secretary", Promise.lacks, {"commitment": "pr_far"}, "没有数量"),
+    "promise_return": ("branch", Approval.lacks, {"commitment": "pr_new"}, "没有数量"),
+    "promise_return ": ("secretary", Approval.lacks, {"commitment": "pr_far"}, "没有数量"),
     "promise_report": ("captain", Review.report, {"commitment": "pr_review", "=marks": {}}, "第1项完成"),
     "objection": ("member", Review.objection, {}, "第1项做完了"),
     "handover_name": ("coordinator", HandOver.to, {"giver": "leader"}, "证clerk"),
