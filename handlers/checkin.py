@@ -1,7 +1,7 @@
 """Checking in and out of a task.
 
-member: 签到 33                      bot: asks for the location, or the leader's code (口令)
-member: (a location), or 8246          bot: 签到成功, with the distance; too far, or to the leader when it is too rough
+member: 签到 33                      bot: asks for the location, or the leader's code
+member: (a location), or 8246          bot: checked in, with the distance; too far, or to the leader when it is too rough
 member: 签到 33 8246, 签退 33          leader: 代签 33 何晚晴, 代签退 33 何晚晴; a rough location: [通过] [不通过]
 A location sent without a word counts for the one task whose time it is.
 """

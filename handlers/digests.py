@@ -1,6 +1,6 @@
 """Digests and numbers on request, for staff in private.
 
-coordinator: 今日简报                       bot: the day's, with a button for each case → [还有n件] → the rest
+coordinator: 今日简报                       bot: the day's, with a button for each case → [n more] → the rest
 coordinator: 本周简报                       bot: the same since Monday, with a picture
 coordinator: 第四季度指标 / 本月指标 / 2026年第三季度指标 截至9月15日
                                           bot: the table and the picture → [上一期], [导出…]
