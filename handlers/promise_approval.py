@@ -11,6 +11,7 @@ from bot.events import Do, Press, Text
 from bot.router import Ask, End, F, Phrase, Reply, Router, Say, State, Steps
 from services import promise_form, promises
 from services.context import Context
+from texts.pages import offset_in
 from texts.utterances import recognise
 
 router = Router("promise_approval")
@@ -26,6 +27,11 @@ class Approval(Steps):
 @router.message(Phrase("promises_waiting"))
 async def list_waiting(message: Text, context: Context) -> Reply:
     return Say(await promise_form.waiting(context))
+
+
+@router.press(Do.promises_waiting, where="private")
+async def list_waiting_pressed(press: Press, context: Context, offset: str) -> Reply:
+    return Say(await promise_form.waiting(context, offset_in(offset)))
 
 
 @router.message(Phrase("promise_approve"))

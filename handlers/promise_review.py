@@ -12,6 +12,7 @@ from bot.events import Do, Press, Scan, Text
 from bot.router import Ask, End, F, Phrase, Reply, Router, Say, State, Steps
 from services import promise_votes, promise_year, promises
 from services.context import Context
+from texts.pages import offset_in
 from texts.screen import Screen, screen
 from texts.utterances import recognise
 
@@ -65,7 +66,7 @@ async def show_ballot_scanned(scan: Scan, context: Context) -> Reply:
 
 @router.press(Do.ballot, where="private")
 async def show_ballot_pressed(press: Press, context: Context, offset: str) -> Reply:
-    return Say(await promise_votes.ballot(context, int(offset) if offset.isdecimal() else 0))
+    return Say(await promise_votes.ballot(context, offset_in(offset)))
 
 
 @router.press(Do.to_vote, where="private")
@@ -91,8 +92,8 @@ async def list_to_confirm(message: Text, context: Context) -> Reply:
 
 
 @router.press(Do.promises_to_confirm, where="private")
-async def list_to_confirm_pressed(press: Press, context: Context) -> Reply:
-    return Say(await promise_year.to_confirm(context))
+async def list_to_confirm_pressed(press: Press, context: Context, offset: str) -> Reply:
+    return Say(await promise_year.to_confirm(context, offset_in(offset)))
 
 
 @router.press(Do.promise_confirm, where="private")

@@ -13,6 +13,7 @@ from bot.router import Ask, End, F, Phrase, Reply, Router, Say, State, Steps
 from services import promise_form, promises
 from services.context import Context
 from services.promise_lines import read_side
+from texts.pages import offset_in
 from texts.screen import Screen, screen
 from texts.utterances import recognise
 
@@ -111,7 +112,7 @@ async def browse_more(press: Press, context: Context, offset: str, year: str) ->
 
 async def _page(context: Context, offset: str, year: str) -> Screen:
     which = int(year) if year.isdecimal() and len(year) == 4 else None
-    return await promises.browse(context, int(offset) if offset.isdecimal() else 0, which)
+    return await promises.browse(context, offset_in(offset), which)
 
 
 @router.message(Phrase("promise_code"))

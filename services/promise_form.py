@@ -237,14 +237,14 @@ async def _settle(context: Context, promise: Commitment) -> None:
 
 
 # -- the secretary ----------------------------------------------------------------------------------------------------
-async def waiting(context: Context) -> Screen:
+async def waiting(context: Context, offset: int = 0) -> Screen:
     """The promises that wait for the actor's approval. Raises Refusal when the actor reviews none at all."""
     if not context.actor.has("branch_secretary", "community_secretary"):
         raise Refusal("promise.only_reviewer")
     found = await promises.every(context, local(context.now).year, "SUBMITTED")
     mine = [one for one in found if await moves.allowed(context, one, "publish")]
     known = await promises.names(context, mine)
-    return screens.waiting([(one.id, one.code or "", known[one.id]) for one in mine])
+    return screens.waiting([(one.id, one.code or "", known[one.id]) for one in mine], offset)
 
 
 async def approve(context: Context, promise: Commitment) -> Screen:

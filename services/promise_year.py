@@ -81,7 +81,7 @@ async def report_on(context: Context, said: str) -> tuple[Screen, bool]:
 
 
 # -- the result -------------------------------------------------------------------------------------------------------
-async def to_confirm(context: Context) -> Screen:
+async def to_confirm(context: Context, offset: int = 0) -> Screen:
     """What waits for the actor's confirmation after the votes, the own first. Raises Refusal for who confirms nothing."""
     if not context.actor.has("branch_secretary", "community_secretary"):
         raise Refusal("promise.only_reviewer")
@@ -91,7 +91,7 @@ async def to_confirm(context: Context) -> Screen:
     asked = {one.id for one in mine if any(person.id == context.actor.id for person in await promises.reviewers(context, one))}
     mine.sort(key=lambda one: one.id not in asked)  # the community's secretary may confirm every branch's, and is asked for the others
     known = await promises.names(context, mine)
-    return screens.to_confirm([(one.id, one.code or "", known[one.id]) for one in mine])
+    return screens.to_confirm([(one.id, one.code or "", known[one.id]) for one in mine], offset)
 
 
 async def _may_judge(context: Context, promise: Commitment) -> bool:

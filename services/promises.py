@@ -21,6 +21,7 @@ from services.metrics_people import PUBLISHED
 from services.promise_calendar import year_of
 from services.units import own_units
 from services.workdays import local
+from texts import pages
 from texts import promise_screens as screens
 from texts.screen import Key, Screen, Value
 from texts.work_screens import stack
@@ -241,7 +242,7 @@ async def browse(context: Context, offset: int, year: int | None = None) -> Scre
         year, found = year - 1, await every(context, year - 1, *PUBLISHED)
     known = await names(context, found)
     found = [one for one in found if known[one.id]]
-    part = found[max(0, offset) : max(0, offset) + PAGE]
+    part = pages.part(found, offset, PAGE)
     shown = [Key("promise.entry", await values(context, one)) for one in part]
     return screens.browse(context.ground.name, year, shown, len(found), offset, PAGE)
 

@@ -278,7 +278,8 @@ BUTTONS = table("""
     promise_judge pr_far_votes =kept @2026-12-28 | secretary: promise.judged!* | branch: -
     promise_judge pr_branch_votes =kept @2026-12-28 | secretary: promise.judged* | branch: -
     promise_judge pr_new =kept @2026-12-28      | branch: -
-    promises_to_confirm                         | branch secretary: promise.confirm_list!
+    promises_waiting =0                         | branch secretary: promise.waiting!
+    promises_to_confirm =0                      | branch secretary: promise.confirm_list!
     # §5 Enrollment: the desk alone ends a unit's
     unit_leave d_unit_leave                     | coordinator: unit.withdraw_done*
     unit_leave d_unit_leave_ended               | ended: -

@@ -176,7 +176,8 @@ class Do:
     promise_confirm = Action("promise_confirm", "promise")
     promise_excuse = Action("promise_excuse", "promise", "number")
     promise_judge = Action("promise_judge", "promise", "grade")
-    promises_to_confirm = Action("promises_to_confirm")
+    promises_waiting = Action("promises_waiting", "offset")
+    promises_to_confirm = Action("promises_to_confirm", "offset")
     # digests, numbers, exports
     digest = Action("digest")
     digest_cases = Action("digest_cases", "offset")

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from texts.actions import Do
+from texts import pages
+from texts.actions import Action, Do
 from texts.render import text
 from texts.screen import Button, Key, Rows, Screen, Value, rows
 from texts.work_screens import stack
 
 PARTS = ("what", "for_whom", "measure", "due")
 GRADES = ("kept", "partly", "not")
-NAMES = 60
+NAMES, CHOSEN = 60, 20
 
 
 def item(number: int, said: Mapping[str, Any], note: Key | None, reason: Value) -> Key:
@@ -91,24 +92,22 @@ def returned(values: Mapping[str, Value]) -> Screen:
     return Screen("promise.returned", values, ((Button("promise.button.write", Do.promise()),),))
 
 
-def waiting(found: Sequence[tuple[str, str, str]]) -> Screen:
-    """What waits for approval: a button each."""
+def waiting(found: Sequence[tuple[str, str, str]], offset: int) -> Screen:
+    """What waits for approval: a button each, a page of them from `offset` on."""
+    return _chosen("promise.waiting" if found else "promise.none_waiting", found, offset, Do.promise_show, Do.promises_waiting)
+
+
+def to_confirm(found: Sequence[tuple[str, str, str]], offset: int) -> Screen:
+    """What waits for a confirmed result: a button each, a page of them from `offset` on."""
     return _chosen(
-        "promise.waiting" if found else "promise.none_waiting", [(Do.promise_show(one), code, owner) for one, code, owner in found]
+        "promise.confirm_list" if found else "promise.none_to_confirm", found, offset, Do.promise_confirm, Do.promises_to_confirm
     )
 
 
-def to_confirm(found: Sequence[tuple[str, str, str]]) -> Screen:
-    """What waits for a confirmed result: a button each."""
-    return _chosen(
-        "promise.confirm_list" if found else "promise.none_to_confirm",
-        [(Do.promise_confirm(one), code, owner) for one, code, owner in found],
-    )
-
-
-def _chosen(key: str, found: Sequence[tuple[str, str, str]]) -> Screen:
-    buttons = [Button(Key("promise.button.one", {"code": code, "owner": owner}), action) for action, code, owner in found[:20]]
-    return Screen(key, {"count": len(found)}, rows(buttons, 1))
+def _chosen(key: str, found: Sequence[tuple[str, str, str]], offset: int, one: Action, following: Action) -> Screen:
+    part = pages.part(found, offset, CHOSEN)
+    buttons = [Button(Key("promise.button.one", {"code": code, "owner": owner}), one(promise)) for promise, code, owner in part]
+    return Screen(key, {"count": len(found)}, rows(buttons, 1) + pages.onward(len(found), offset, CHOSEN, following))
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
@@ -160,9 +159,8 @@ def browse(community: str, year: int, entries: Sequence[Key], total: int, offset
     """A page of what is published."""
     if not entries:
         return Screen("promise.none_public", {"community": community})
-    more = ((Button("promise.button.more", Do.promises(offset + page, year)),),) if offset + page < total else ()
     values: dict[str, Value] = {"community": community, "year": str(year), "total": total, "entries": stack(entries)}
-    return Screen("promise.page", values, more)
+    return Screen("promise.page", values, pages.onward(total, offset, page, lambda following: Do.promises(following, year)))
 
 
 # -- by the clock -----------------------------------------------------------------------------------------------------
@@ -194,19 +192,18 @@ def votes_open(values: Mapping[str, Value]) -> Screen:
 
 def please_confirm(values: Mapping[str, Value]) -> Screen:
     """To whoever confirms: so many results wait."""
-    return Screen("promise.please_confirm", values, ((Button("promise.button.confirm_all", Do.promises_to_confirm()),),))
+    return Screen("promise.please_confirm", values, ((Button("promise.button.confirm_all", Do.promises_to_confirm(0)),),))
 
 
 # -- votes and results ------------------------------------------------------------------------------------------------
 def ballot(found: Sequence[tuple[str, str, str, str | None]], offset: int, page: int, last: Value) -> Screen:
     """What the reader may vote on; what has the reader's vote says so."""
-    part = found[max(0, offset) : max(0, offset) + page]
+    part = pages.part(found, offset, page)
     if not part:
         return Screen("promise.ballot_empty")
     buttons = [Button(_on_ballot(code, owner, grade), Do.to_vote(one)) for one, code, owner, grade in part]
-    more = ((Button("promise.button.more", Do.ballot(offset + page)),),) if offset + page < len(found) else ()
     values: dict[str, Value] = {"count": len(found), "given": sum(1 for *_, grade in found if grade), "last": last}
-    return Screen("promise.ballot", values, (*rows(buttons, 1), *more))
+    return Screen("promise.ballot", values, rows(buttons, 1) + pages.onward(len(found), offset, page, Do.ballot))
 
 
 def _on_ballot(code: str, owner: str, grade: str | None) -> Key:
