@@ -13,6 +13,7 @@ from bot.router import Ask, End, F, Phrase, Reply, Router, Say, State, Steps
 from services import actions
 from services.context import Context
 from services.drafts import keep, kept
+from texts.pages import offset_in
 from texts.screen import screen
 from texts.utterances import recognise
 
@@ -76,3 +77,8 @@ async def reopen(message: Text, context: Context, action: str, reason: str) -> R
 @router.message(Phrase("actions"))
 async def list_open(message: Text, context: Context) -> Reply:
     return Say(await actions.listing(context))
+
+
+@router.press(Do.action_items, where="private")
+async def list_more(press: Press, context: Context, offset: str) -> Reply:
+    return Say(await actions.listing(context, offset_in(offset)))

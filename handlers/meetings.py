@@ -12,6 +12,7 @@ from bot.events import Do, Press, Text
 from bot.router import Phrase, Reply, Router, Say
 from services import meeting_agenda, meeting_calendar, meeting_replies, meetings
 from services.context import Context
+from texts.pages import offset_in
 from texts.screen import screen
 
 router = Router("meetings")
@@ -52,6 +53,11 @@ async def call_off(message: Text, context: Context, meeting: str, reason: str) -
 @router.message(Phrase("meetings"))
 async def list_meetings(message: Text, context: Context) -> Reply:
     return Say(await meeting_replies.listing(context))
+
+
+@router.press(Do.meetings, where="private")
+async def list_more_meetings(press: Press, context: Context, offset: str) -> Reply:
+    return Say(await meeting_replies.listing(context, offset_in(offset)))
 
 
 @router.message(Phrase("meeting_status"))

@@ -18,6 +18,7 @@ from services.tasks import program
 from services.units import own_units
 from services.workdays import DAY_END, local
 from texts import meeting_screens as screens
+from texts import pages
 from texts.screen import Key, Screen, Value
 
 DECIDING = ("IN_SESSION", "HELD", "MINUTED")
@@ -229,14 +230,17 @@ async def close_if_done(context: Context, meeting: Meeting) -> bool:
 
 
 # -- looking --------------------------------------------------------------------------------------------------------------
-async def listing(context: Context) -> Screen:
-    """议定事项: all that is open for staff and street, one's own for others, the earliest first."""
+async def listing(context: Context, offset: int = 0) -> Screen:
+    """议定事项: all that is open for staff and street, one's own for others, the earliest first, a page from `offset` on."""
     query = sa.select(ActionItem).where(col(ActionItem.state) == "OPEN").order_by(col(ActionItem.due), col(ActionItem.code))
     if not context.actor.has(*STAFF, "street_organizer"):
         query = query.where(sa.or_(col(ActionItem.unit_code).in_(own_units(context)), col(ActionItem.owner_id) == context.actor.id))
-    found = list(await context.session.scalars(query.limit(LISTED)))
-    lines = [(item.id, await _values(context, item) | {"late": Key("action.late") if item.due < context.now else None}) for item in found]
-    return screens.action_list(lines)
+    found = list(await context.session.scalars(query))
+    lines = [
+        (item.id, await _values(context, item) | {"late": Key("action.late") if item.due < context.now else None})
+        for item in pages.part(found, offset, LISTED)
+    ]
+    return screens.action_list(lines, len(found), offset, LISTED)
 
 
 async def overdue(context: Context) -> int:

@@ -15,6 +15,7 @@ from services.meeting_alarms import COMING, TALK
 from services.meetings import READERS, STAFF
 from services.periods import Quarter
 from texts import meeting_screens as screens
+from texts import pages
 from texts.screen import Key, Screen, Value
 
 DRAFT = "meeting_leave"
@@ -108,18 +109,23 @@ async def _leaves(context: Context, rows: list[Attendance]) -> Key | None:
     return screens.stack(lines)
 
 
-async def listing(context: Context) -> Screen:
-    """会议: those to come and those whose minutes or decisions are open, for staff, street and liaisons. Raises Refusal: for others."""
+async def listing(context: Context, offset: int = 0) -> Screen:
+    """会议: those to come and those whose minutes or decisions are open, the newest first, a page from `offset` on.
+
+    For staff, street and liaisons. Raises Refusal: for others.
+    """
     if not context.actor.has(*READERS):
         raise Refusal("meeting.list_for")
     states = ("PLACEHOLDER", *COMING, "IN_SESSION", "HELD", "MINUTED", "MISSED")
     query = sa.select(Meeting).where(
         col(Meeting.community_id) == context.ground.community_id, col(Meeting.state).in_(states), col(Meeting.kind) != TALK
     )
-    found = list(await context.session.scalars(query.order_by(col(Meeting.created_at).desc()).limit(LISTED)))
+    found = list(await context.session.scalars(query.order_by(col(Meeting.created_at).desc())))
     if not context.actor.has(*STAFF, "street_organizer"):
         found = [one for one in found if one.code and await meeting_people.own_rows(context, one)]
-    return screens.listing([(one.id, _line(one)) for one in found if one.code], [_line(one) for one in found if not one.code])
+    part = pages.part(found, offset, LISTED)
+    dated, waiting = [(one.id, _line(one)) for one in part if one.code], [_line(one) for one in part if not one.code]
+    return screens.listing(dated, waiting, len(found), offset, LISTED)
 
 
 def _line(meeting: Meeting) -> dict[str, Value]:

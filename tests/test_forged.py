@@ -197,6 +197,7 @@ BUTTONS = table("""
     meeting_reply att_noticed_branch =yes       | branch: meeting.replied_yes* | liaison secretary: -
     meeting_reply att_session_u1 =yes           | liaison: -                        # opened already
     meeting_reply att_noticed_u1 =perhaps       | liaison: -
+    meetings =0                                 | office street liaison liaison2 branch: meeting.list | leader other: meeting.list_none
     meeting_show m_noticed                      | office: meeting.status! | street: meeting.status | liaison liaison2 branch: meeting.own_status | ended: -
     meeting_show m_other                        | office: meeting.status! | street: meeting.status | liaison liaison2 branch: -
     meeting_agenda m_topics                     | office street liaison liaison2 branch leader other: meeting.agenda
@@ -219,6 +220,7 @@ BUTTONS = table("""
     meeting_calendar m_other                    | office street: meeting.calendar_file | liaison branch: -
     action_done item_u1                         | liaison office: action.ask_result | liaison2 street secretary: -
     action_done item_u4                         | office: action.ask_result | ended liaison: -
+    action_items =0                             | office street liaison: action.list | all: action.list_none
     action_done item_done                       | liaison: -
     # §10 talk slot: what somebody booked is no meeting that others can open; only the desk is told of it
     talk_cancel                                 | reporter: talk.cancelled*

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 import pytest
 import sqlalchemy as sa
 from meeting_stage import alone, meetings_at
 
-from models import AgendaItem, Attendance, Meeting, Problem
+from models import ActionItem, AgendaItem, Attendance, Community, Meeting, Problem
 from services import meeting_times
 from services.meeting_lines import kind_of, read_change, read_line
 from services.periods import Quarter
@@ -120,6 +120,41 @@ async def test_the_quarters_own_meeting_cannot_be_cancelled(world_sqlite):
     assert "热点:" in agenda
     texts = {problem.text for problem in await world.rows(Problem)}
     assert not [said for said in texts if plain(said) in agenda]
+
+
+async def test_long_lists_are_read_to_their_end(world_sqlite):
+    """What does not fit on the first page is counted and a button away; others' meetings take nobody's place in a liaison's list."""
+    world = await alone(world_sqlite)
+    async with world.app.database.transaction() as session:
+        community = await session.scalar(sa.select(Community))
+        met = {
+            "community_id": community.id,
+            "kind": "property_joint",
+            "state": "NOTICED",
+            "planned_at": world.clock.now() + timedelta(days=9),
+        }
+        for number in range(20):
+            made = Meeting(
+                code=f"HY-20261123-{number:04d}", title="物业联席会议", created_at=world.clock.now() + timedelta(minutes=number), **met
+            )  # fmt: skip
+            session.add(made)
+            await session.flush()
+            if number < 9:
+                session.add(Attendance(meeting_id=made.id, unit_code="U08"))
+        for number in range(1, 15):
+            due = world.clock.now() + timedelta(days=number)
+            session.add(
+                ActionItem(meeting_id=made.id, code=f"{made.code}-{number}", number=number, text="换门禁", unit_code="U08", due=due)
+            )
+    liaison = world.person("L08")
+    first, rest = await liaison.says("会议"), await liaison.presses("下一页")
+    assert plain(first.text).count("物业联席会议") == 8
+    assert first.shows("后面还有1项")
+    assert [f"HY-20261123-{number:04d}" in first.text + rest.text for number in range(10)] == [True] * 9 + [False]
+    first, rest = await liaison.says("议定事项"), await liaison.presses("下一页")
+    assert first.shows("后面还有2项")
+    assert [f"HY-20261123-0019-{number}｜" in (first.text + rest.text).replace(" 换门禁", "") for number in range(1, 15)] == [True] * 14
+    assert "下一页" not in rest.buttons
 
 
 # -- the talk -----------------------------------------------------------------------------------------------------------

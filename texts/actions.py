@@ -189,6 +189,7 @@ class Do:
     meeting_how = Action("meeting_how", "draft", "how")
     meeting_put_off = Action("meeting_put_off", "draft")
     meeting_reply = Action("meeting_reply", "attendance", "answer")
+    meetings = Action("meetings", "offset")
     meeting_show = Action("meeting_show", "meeting")
     meeting_agenda = Action("meeting_agenda", "meeting")
     meeting_drop_topic = Action("meeting_drop_topic", "meeting", "number")
@@ -201,6 +202,7 @@ class Do:
     meeting_confirm_minutes = Action("meeting_confirm_minutes", "meeting")
     meeting_calendar = Action("meeting_calendar", "meeting")
     action_done = Action("action_done", "item")
+    action_items = Action("action_items", "offset")
     talk_cancel = Action("talk_cancel")
     # menus
     progress = Action("progress")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+from texts import pages
 from texts.actions import Do
 from texts.screen import Button, Key, Rows, Screen, Value, rows
 from texts.work_screens import stack
@@ -134,15 +135,16 @@ def own_status(meeting: str, row: str, values: Values, *, open_to_answer: bool) 
     return Screen("meeting.own_status", values, (_answers(row), calendar) if open_to_answer else (calendar,))
 
 
-def listing(dated: Sequence[tuple[str, Values]], waiting: Sequence[Values]) -> Screen:
-    """The meetings that are open, those with a date as buttons."""
+def listing(dated: Sequence[tuple[str, Values]], waiting: Sequence[Values], total: int, offset: int, size: int) -> Screen:
+    """A page of the meetings that are open, those with a date as buttons."""
     if not dated and not waiting:
         return Screen("meeting.list_none")
     lines = stack([
         *(Key("meeting.line", values) for _, values in dated), *(Key("meeting.line_waiting", values) for values in waiting),
     ])  # fmt: skip
     buttons = [Button(Key("meeting.button.which", {"code": values["code"]}), Do.meeting_show(meeting)) for meeting, values in dated]
-    return Screen("meeting.list", {"lines": lines}, rows(buttons, 1))
+    shown: Values = {"lines": lines, "rest": pages.rest(total, offset, size)}
+    return Screen("meeting.list", shown, rows(buttons, 1) + pages.onward(total, offset, size, Do.meetings))
 
 
 # -- the day --------------------------------------------------------------------------------------------------------------
@@ -219,12 +221,13 @@ def action_reminder(key: str, item: str, values: Values) -> Screen:
     return Screen(key, values, ((Button("action.button.done", Do.action_done(item)),),))
 
 
-def action_list(found: Sequence[tuple[str, Values]]) -> Screen:
-    """What is open, the earliest first."""
+def action_list(found: Sequence[tuple[str, Values]], total: int, offset: int, size: int) -> Screen:
+    """A page of what is open, the earliest first."""
     if not found:
         return Screen("action.list_none")
     buttons = [Button(Key("action.button.done_this", {"code": values["code"]}), Do.action_done(item)) for item, values in found]
-    return Screen("action.list", {"lines": stack(Key("action.line", values) for _, values in found)}, rows(buttons, 1))
+    shown: Values = {"lines": stack(Key("action.line", values) for _, values in found), "rest": pages.rest(total, offset, size)}
+    return Screen("action.list", shown, rows(buttons, 1) + pages.onward(total, offset, size, Do.action_items))
 
 
 # -- talks ----------------------------------------------------------------------------------------------------------------
