@@ -44,6 +44,8 @@ class _Year:
 
     days_off: Mapping[date, str]
     make_up_workdays: frozenset[date]
+    # The holidays of the law that fall on weekdays, without those given instead of a weekend's: every notice of the year names them.
+    statutory: frozenset[date]
 
     @property
     def official(self) -> bool:
@@ -64,9 +66,11 @@ def _year(year: int) -> _Year:
     days_off = {day: name for day, name in known.items() if day.year == year}
     if not days_off:
         days_off = {date(year, month, day): "" for month, day in _FIXED_STATUTORY}
+    by_law = holidays.country_holidays("CN", years=year, expand=False, observed=False, language="zh_CN")
+    statutory = frozenset(day for day in (by_law or days_off) if day.year == year and day.weekday() < _SATURDAY)
     # The package lists under every year the make-up workdays that other years put into a December.
     make_up = frozenset(day for day in known.weekend_workdays if day.year == year)
-    return _Year(MappingProxyType(days_off), make_up)
+    return _Year(MappingProxyType(days_off), make_up, statutory)
 
 
 def local(moment: datetime) -> datetime:
@@ -95,8 +99,10 @@ class Calendar:
 
     def __init__(self, entered: Mapping[date, bool] | None = None) -> None:
         self._entered = dict(entered or {})
-        # A notice may take the last days of the December before; they do not tell of that year.
-        self._entered_years = frozenset(day.year for day in self._entered if day.month < 12)
+        # A day or two are no list: a community's own day off, or the end of December in the notice of the year after.
+        self._entered_years = frozenset(
+            year for year in {day.year for day in self._entered} if _year(year).statutory <= self._entered.keys()
+        )
 
     @property
     def entered(self) -> Mapping[date, bool]:
@@ -110,7 +116,7 @@ class Calendar:
         return _year(day.year).is_workday(day) if entered is None else entered
 
     def is_provisional(self, day: date) -> bool:
-        """Return whether the year of this date has neither an official list nor an entered day."""
+        """Return whether the year of this date has no official list, neither published nor entered with every holiday of the law."""
         year = _date_of(day).year
         return year not in self._entered_years and not _year(year).official
 

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,15 +68,30 @@ def test_only_years_with_an_official_list_are_certain() -> None:
     assert certain[-1] >= 2026
 
 
+def by_law(year: int) -> dict[date, bool]:
+    """The holidays of the law as a list of that year has them."""
+    return dict.fromkeys(holidays.country_holidays("CN", years=year, expand=False, observed=False), False)
+
+
 def test_an_entered_year_is_certain_and_goes_first() -> None:
     last = date(2099, 12, 31)
-    calendar = Calendar({date(2099, 1, 3): True, date(2099, 3, 4): False})
+    calendar = Calendar(by_law(2099) | {date(2099, 1, 3): True, date(2099, 3, 4): False})
     assert CALENDAR.is_provisional(last)
     assert not calendar.is_provisional(last)
     assert calendar.is_provisional(date(2098, 12, 31))
     assert (CALENDAR.is_workday(date(2099, 1, 3)), calendar.is_workday(date(2099, 1, 3))) == (False, True)
     assert (CALENDAR.is_workday(date(2099, 3, 4)), calendar.is_workday(date(2099, 3, 4))) == (True, False)
     assert not calendar.is_workday(date(2099, 10, 1))
+
+
+@pytest.mark.parametrize("gone", [None, *sorted(by_law(2027))])
+def test_a_year_is_certain_with_its_whole_list_alone(gone: date | None) -> None:
+    """A few days of a year (a typhoon's, a half-entered list) count as days, and the rest of it stays provisional (domain.md §1)."""
+    entered = {day: works for day, works in by_law(2027).items() if day != gone} | {date(2027, 3, 4): False}
+    weekend = gone is not None and gone.weekday() >= 5
+    assert Calendar(entered).is_provisional(date(2027, 7, 1)) is (gone is not None and not weekend)
+    alone = Calendar({date(2027, 3, 4): False})
+    assert (alone.is_provisional(date(2027, 3, 4)), alone.is_workday(date(2027, 3, 4))) == (True, False)
 
 
 def test_an_entered_day_moves_a_deadline() -> None:
@@ -107,7 +123,7 @@ def test_years_without_a_list_still_have_weekends_and_fixed_holidays() -> None:
 
 def test_a_provisional_year_is_noticed_only_when_counted_through() -> None:
     assert not CALENDAR.provisional_between(at("2026-09-01T08:00"), at("2026-12-31T17:30"))
-    entered = Calendar({date(2097, 1, 1): False})
+    entered = Calendar(by_law(2097))
     assert not entered.provisional_between(date(2097, 1, 1), date(2097, 12, 31))
     assert entered.provisional_between(date(2097, 12, 31), date(2098, 1, 4))
     assert entered.provisional_between(date(2098, 1, 4), date(2097, 12, 31))
