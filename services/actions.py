@@ -13,6 +13,7 @@ from services import codes, meeting_people, meeting_times, meetings, moves, peop
 from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
 from services.identity import persons_with
+from services.meeting_lines import whole
 from services.meetings import STAFF
 from services.tasks import program
 from services.units import own_units
@@ -41,7 +42,7 @@ async def decide(context: Context, code: str, owner: str, day: str, text: str) -
     last = await context.session.scalar(sa.select(sa.func.max(ActionItem.number)).where(col(ActionItem.meeting_id) == meeting.id))
     number = (last or 0) + 1
     item = ActionItem(
-        meeting_id=meeting.id, code=f"{meeting.code}-{number}", number=number, text=text.strip()[:LONGEST], unit_code=unit,
+        meeting_id=meeting.id, code=f"{meeting.code}-{number}", number=number, text=whole(text, LONGEST), unit_code=unit,
         owner_id=person.id if person else None, due=due,
     )  # fmt: skip
     await moves.begin(context, item, "decide")
@@ -170,7 +171,7 @@ async def done(context: Context, code: str, result: str) -> Screen:
     await _require(context, item, "done")
     if len(result.strip()) < LEAST_RESULT:
         raise Refusal("action.result_how", code=item.code)
-    await moves.move(context, item, "done", result=result.strip()[:LONGEST], done_at=context.now)
+    await moves.move(context, item, "done", result=whole(result, LONGEST), done_at=context.now)
     await _drop_alarms(context, item)
     values = await _values(context, item)
     for person in await persons_with(context, "coordinator", "community_clerk"):

@@ -11,6 +11,7 @@ from sqlmodel import col
 from models import AgendaItem, Meeting, PartnerUnit, Problem
 from services import hotspots, masking, meeting_people, meetings, moves
 from services.context import Context, Refusal
+from services.meeting_lines import whole
 from services.replay import problems_at
 from services.units import own_units
 from texts import meeting_screens as screens
@@ -18,7 +19,7 @@ from texts.render import text
 from texts.screen import Key, Screen, Value
 
 REOPENED = 3
-HOTSPOT = "hotspot"
+REPEATED, HOTSPOT = "repeated", "hotspot"
 MOST_DRAFTED, LONGEST = 12, 200
 OPEN_FOR_PROPOSALS = ("SCHEDULED", "TOPICS")
 EDITABLE = ("SCHEDULED", "TOPICS", "AGENDA", "NOTICED")
@@ -54,7 +55,7 @@ async def propose(context: Context, said: str) -> Screen:
     meeting = await _open_for_proposals(context)
     if not said.strip():
         raise Refusal("meeting.propose_how", **meetings.view(meeting))
-    item = await add(context, meeting, masking.mask(said), "proposal", unit=codes[0])
+    item = await add(context, meeting, masking.mask(whole(said, LONGEST)), "proposal", unit=codes[0])
     units = await context.session.scalar(sa.select(col(PartnerUnit.name)).where(col(PartnerUnit.code) == codes[0]))
     return Screen("meeting.proposed", {**meetings.view(meeting), "text": item.text, "unit": units, "number": item.number})
 
@@ -71,15 +72,22 @@ async def _open_for_proposals(context: Context) -> Meeting:
 
 
 # -- drafting -----------------------------------------------------------------------------------------------------------
-async def draft(context: Context, meeting: Meeting) -> None:
-    """Put repeated, gathering and overdue problems on the agenda, each once."""
+async def draft(context: Context, meeting: Meeting) -> int:
+    """Put every repeated problem on the agenda (§5), gathering and overdue ones while there is room, each once; how many found no room."""
     # What the clerk took off stays off.
     query = sa.select(col(AgendaItem.problem_id), col(AgendaItem.source)).where(col(AgendaItem.meeting_id) == meeting.id)
     known = {(problem_id, source == HOTSPOT) for problem_id, source in await context.session.execute(query)}
-    for source, problem, values in (await _found(context))[:MOST_DRAFTED]:
-        if (problem.id, source == HOTSPOT) not in known:
-            known.add((problem.id, source == HOTSPOT))
-            await add(context, meeting, text(f"meeting.topic.{source}", values, DOCUMENTS), source, problem.id)
+    put, left = sum(problem_id is not None for problem_id, _ in known), 0
+    for source, problem, values in await _found(context):
+        if (problem.id, source == HOTSPOT) in known:
+            continue
+        if put >= MOST_DRAFTED and source != REPEATED:
+            left += 1
+            continue
+        known.add((problem.id, source == HOTSPOT))
+        await add(context, meeting, text(f"meeting.topic.{source}", values, DOCUMENTS), source, problem.id)
+        put += 1
+    return left
 
 
 async def _found(context: Context) -> list[tuple[str, Problem, dict[str, Value]]]:
@@ -92,14 +100,14 @@ async def _found(context: Context) -> list[tuple[str, Problem, dict[str, Value]]
             "count": problem.reopen_count,
         }  # fmt: skip
         if problem.reopen_count >= REOPENED:
-            found.append(("repeated", problem, values))
+            found.append((REPEATED, problem, values))
         elif one.overdue(context.now):
             days = context.calendar.overdue_workdays(one.promised, context.now)
             found.append(("overdue", problem, values | {"days": Key("meeting.topic.days", {"days": days}) if days else None}))
     for spot in await hotspots.find(context, context.now):
         values = {"category": Key(f"category.{spot.category}"), "place": spot.place, "count": spot.count, "days": hotspots.DAYS}
         found.append((HOTSPOT, spot.problems[0], values))
-    rank = {"repeated": 0, HOTSPOT: 1, "overdue": 2}
+    rank = {REPEATED: 0, HOTSPOT: 1, "overdue": 2}
     return sorted(found, key=lambda each: (rank[each[0]], each[1].resolve_due, each[1].code))
 
 
@@ -131,7 +139,7 @@ async def _editable(context: Context, code: str) -> Meeting:
 async def insert(context: Context, code: str, said: str) -> Screen:
     """The clerk adds a topic. Raises Refusal."""
     meeting = await _editable(context, code)
-    item = await add(context, meeting, said, "clerk")
+    item = await add(context, meeting, whole(said, LONGEST), "clerk")
     moves.remark(context, meeting, "agenda_added", item.text)
     return await show(context, meeting.id)
 
@@ -151,7 +159,7 @@ async def edit(context: Context, code: str, number: str, said: str) -> Screen:
     meeting = await _editable(context, code)
     item = await _item(context, meeting, number)
     moves.remark(context, meeting, "agenda_edited", item.text)
-    item.text = said.strip()[:LONGEST]
+    item.text = whole(said, LONGEST)
     await context.session.flush()
     return await show(context, meeting.id)
 

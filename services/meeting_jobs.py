@@ -104,11 +104,11 @@ async def close_topics(context: Context, about: str) -> str:
     meeting = await _meeting(context, about)
     if meeting is None or meeting.state not in ("SCHEDULED", "TOPICS") or meeting.planned_at is None:
         return "no longer"
-    await meeting_agenda.draft(context, meeting)
+    left = await meeting_agenda.draft(context, meeting)
     await moves.move(context, meeting, "agenda")
     notice = meeting_times.of_meeting(context.calendar, meeting.planned_at).notice
     topics = await meeting_agenda.topics(context, meeting)
-    shown = screens.agenda(meeting.id, view(meeting), topics, True, notice=notice if notice > context.now else None)
+    shown = screens.agenda(meeting.id, view(meeting), topics, True, notice=notice if notice > context.now else None, left=left)
     await _tell(context, await persons_with(context, *DESK), shown, f"meeting_agenda:{subject(meeting)}")
     return f"{len(topics)} topics"
 

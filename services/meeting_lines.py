@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from services.context import Refusal
 from services.hours import pattern, plain_numbers, read_when
 from texts.screen import Key
 
@@ -75,6 +76,14 @@ class MeetingLine:
         if not self.place:
             found.append(Key("meeting.need.place"))
         return found
+
+
+def whole(said: str, most: int) -> str:
+    """What people wrote, in full. Raises Refusal rather than to keep a part of it: longer than `most` signs."""
+    said = said.strip()
+    if len(said) > most:
+        raise Refusal("meeting.too_long", most=most, length=len(said))
+    return said
 
 
 def read_line(said: str, now: datetime) -> MeetingLine:

@@ -12,6 +12,7 @@ from models import Attendance, Meeting
 from services import drafts, meeting_agenda, meeting_people, meetings
 from services.context import Context, Refusal
 from services.meeting_alarms import COMING, TALK
+from services.meeting_lines import whole
 from services.meetings import READERS, STAFF
 from services.periods import Quarter
 from texts import meeting_screens as screens
@@ -67,7 +68,7 @@ def _open(meeting: Meeting) -> None:
 async def _answer(context: Context, meeting: Meeting, rows: list[Attendance], answer: str, reason: str) -> Screen:
     for row in rows:
         row.reply, row.replied_at = answer, context.now
-        row.leave_reason = reason.strip()[:LONGEST_REASON] if answer == LEAVE else None
+        row.leave_reason = whole(reason, LONGEST_REASON) if answer == LEAVE else None
     await context.session.flush()
     who = await meeting_people.names(context, [row for row in rows if row.unit_code is not None])
     return screens.replied(meeting.id, answer, {**meetings.view(meeting), "who": who or None, "reason": reason.strip() or None})

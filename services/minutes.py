@@ -15,6 +15,7 @@ from models import ActionItem, Meeting, Minutes, Person, ResourceItem, StateLog
 from services import actions, documents, meeting_agenda, meeting_people, meeting_times, meetings, minutes_file, moves, post
 from services.context import Context, Refusal
 from services.identity import persons_with
+from services.meeting_lines import whole
 from services.meetings import STAFF, view
 from services.metrics import cohort
 from services.periods import Quarter
@@ -148,7 +149,7 @@ async def add_opinion(context: Context, code: str, said: str) -> Screen:
     """意见 HY-… …: the clerk writes what was said; it stands under 议题与意见. Raises Refusal."""
     meeting = await _writable(context, code)
     kept = await _kept(context, meeting)
-    kept.text = f"{kept.text}\n{said.strip()}".strip()[:LONGEST]
+    kept.text = whole(f"{kept.text}\n{said.strip()}", LONGEST)
     await context.session.flush()
     return screens.minutes_noted(meeting.id, {**view(meeting), "text": kept.text}, chief=context.actor.has("community_secretary"))
 
@@ -197,7 +198,7 @@ async def correct(context: Context, code: str, said: str) -> Screen:
     if kept.sent_at is None or kept.correct_until is None or context.now > kept.correct_until:
         raise Refusal("minutes.correct_late", until=kept.correct_until)
     (who, *_) = await meeting_people.names(context, rows)
-    note = words_of(Key("minutes.correction", {"who": who, "text": said.strip()[:LONGEST]}), meeting_agenda.DOCUMENTS)
+    note = words_of(Key("minutes.correction", {"who": who, "text": whole(said, LONGEST)}), meeting_agenda.DOCUMENTS)
     moves.remark(context, meeting, CORRECTED, note)
     for person in await persons_with(context, "community_clerk", "coordinator"):
         await post.to_person(context, person.id, screens.corrected(meeting.id, {**view(meeting), "text": note}))

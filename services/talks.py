@@ -12,6 +12,7 @@ from services import audit, drafts, meeting_agenda, meeting_times, moves, post
 from services.context import Context, Refusal
 from services.identity import persons_with
 from services.meeting_alarms import TALK
+from services.meeting_lines import whole
 from services.tasks import program
 from services.workdays import local
 from texts import meeting_screens as screens
@@ -50,9 +51,9 @@ async def book(context: Context, said: str) -> Screen | None:
         return None
     for item in await _bookings(context, talk):
         if item.proposer_id == context.actor.id:
-            item.text = said.strip()[:LONGEST]
+            item.text = whole(said, LONGEST)
             return screens.booked({"at": talk.planned_at, "text": item.text, "number": item.number})
-    item = await meeting_agenda.add(context, talk, said.strip()[:LONGEST], BOOKING)
+    item = await meeting_agenda.add(context, talk, whole(said, LONGEST), BOOKING)
     return screens.booked({"at": talk.planned_at, "text": item.text, "number": item.number})
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from meeting_stage import alone, meetings_at
 
 from models import ActionItem, AgendaItem, Attendance, Community, Meeting, Problem
-from services import meeting_times
+from services import meeting_agenda, meeting_times
 from services.meeting_lines import kind_of, read_change, read_line
 from services.periods import Quarter
 from services.workdays import ZONE, Calendar
@@ -120,6 +120,27 @@ async def test_the_quarters_own_meeting_cannot_be_cancelled(world_sqlite):
     assert "热点:" in agenda
     texts = {problem.text for problem in await world.rows(Problem)}
     assert not [said for said in texts if plain(said) in agenda]
+
+
+async def test_what_found_no_room_on_the_agenda_is_counted_and_the_third_reopening_always_finds_it(world_sqlite, monkeypatch):
+    monkeypatch.setattr(meeting_agenda, "MOST_DRAFTED", 1)
+    world = await alone(world_sqlite)
+    clerk = world.person("ST03")
+    async with world.app.database.transaction() as session:
+        back = (await session.scalars(sa.select(Problem).where(Problem.state == "IN_PROGRESS").limit(2))).all()
+        for problem in back:
+            problem.reopen_count = 3
+    await clerk.says("开会 联席会议 12月1日14:30 党群中心二楼")
+    assert (await clerk.says(f"加议题 HY-20261123-0001 {'长' * 201}")).shows("最多200字", "201字")
+    await world.at("2026-11-25T17:30")
+    drafted = await world.rows(AgendaItem)
+    assert sorted(item.problem_id for item in drafted) == sorted(problem.id for problem in back), "of one place, the two that came back"
+    (agenda,) = told(world, "ST03", "议程:")
+    assert "没有列入" in agenda
+    # another date drafts anew, and what found no room before finds none now
+    await world.person("ST02").says("改期 HY-20261123-0001 12月2日14:30 场地")
+    await world.at("2026-11-26T17:30")
+    assert len(await world.rows(AgendaItem)) == 2
 
 
 async def test_long_lists_are_read_to_their_end(world_sqlite):

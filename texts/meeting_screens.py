@@ -68,9 +68,9 @@ def called_off(key: str, values: Values) -> Screen:
 
 # -- agenda, notice, answers ----------------------------------------------------------------------------------------------
 def agenda(
-    meeting: str, values: Values, topics: Sequence[tuple[int, str, str]], editing: bool, *, notice: datetime | None = None
+    meeting: str, values: Values, topics: Sequence[tuple[int, str, str]], editing: bool, *, notice: datetime | None = None, left: int = 0
 ) -> Screen:
-    """The agenda; the desk can take topics off by button."""
+    """The agenda; the desk can take topics off by button. `left`: how many cases found no room on it."""
     buttons = [Button(Key("meeting.button.drop", {"number": number}), Do.meeting_drop_topic(meeting, number)) for number, _, _ in topics]
     # The desk edits by the topic's own number, which stays when another goes.
     lines = stack(
@@ -82,6 +82,7 @@ def agenda(
         "count": len(topics),
         "lines": lines,
         "notice": notice,
+        "left": Key("meeting.agenda_left", {"count": left}) if left else None,
         "how": Key("meeting.agenda_how", values) if editing else None,
     }
     return Screen("meeting.agenda" if topics else "meeting.agenda_empty", shown, rows(buttons, 4) if editing else ())
