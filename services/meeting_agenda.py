@@ -139,6 +139,7 @@ async def _editable(context: Context, code: str) -> Meeting:
 async def insert(context: Context, code: str, said: str) -> Screen:
     """The clerk adds a topic. Raises Refusal."""
     meeting = await _editable(context, code)
+    _require_words(meeting, said, "meeting.topic_how")
     item = await add(context, meeting, whole(said, LONGEST), "clerk")
     moves.remark(context, meeting, "agenda_added", item.text)
     return await show(context, meeting.id)
@@ -157,11 +158,17 @@ async def drop(context: Context, code: str, number: str) -> Screen:
 async def edit(context: Context, code: str, number: str, said: str) -> Screen:
     """The clerk words a topic anew. Raises Refusal."""
     meeting = await _editable(context, code)
+    _require_words(meeting, said, "meeting.topic_edit_how")
     item = await _item(context, meeting, number)
     moves.remark(context, meeting, "agenda_edited", item.text)
     item.text = whole(said, LONGEST)
     await context.session.flush()
     return await show(context, meeting.id)
+
+
+def _require_words(meeting: Meeting, said: str, how: str) -> None:
+    if not said.strip():
+        raise Refusal(how, code=meeting.code)
 
 
 async def _item(context: Context, meeting: Meeting, number: str) -> AgendaItem:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import Attendance, Meeting
-from services import drafts, meeting_agenda, meeting_people, meetings
+from services import drafts, meeting_agenda, meeting_people, meeting_times, meetings
 from services.context import Context, Refusal
 from services.meeting_alarms import COMING, TALK
 from services.meeting_lines import whole
@@ -23,12 +23,15 @@ DRAFT = "meeting_leave"
 YES, LEAVE = "yes", "leave"
 LONGEST_REASON = 200
 LISTED = 8
+BEFORE_NOTICE = ("SCHEDULED", "TOPICS", "AGENDA")
 
 
 async def press(context: Context, attendance_id: str, answer: str) -> Screen | None:
     """[参加] or [请假] on a notice; None: the reason is awaited. Raises Refusal: somebody else's, forged, or answering is over."""
     row = await context.session.get(Attendance, attendance_id, with_for_update=True)
-    if row is None or answer not in (YES, LEAVE) or not await meeting_people.is_theirs(context, row):
+    if row is None:
+        raise Refusal("meeting.notice_old")
+    if answer not in (YES, LEAVE) or not await meeting_people.is_theirs(context, row):
         raise Refusal("meeting.not_invited")
     meeting = await meetings.find(context, row.meeting_id)
     _open(meeting)
@@ -43,7 +46,7 @@ async def say(context: Context, code: str, answer: str, reason: str = "") -> Scr
     meeting = await meetings.find(context, code)
     rows = await meeting_people.own_rows(context, meeting, lock=True)
     if not rows:
-        raise Refusal("meeting.not_invited")
+        raise await _not_invited(context, meeting)
     _open(meeting)
     if answer == LEAVE and not reason.strip():
         drafts.keep(context, DRAFT, meeting=meeting.id)
@@ -57,6 +60,15 @@ async def give_reason(context: Context, reason: str) -> Screen:
     shown = await say(context, meeting_id, LEAVE, reason)
     assert shown is not None
     return shown
+
+
+async def _not_invited(context: Context, meeting: Meeting) -> Refusal:
+    """Why the actor has no say in a meeting: not among those invited, or its notice is still to come."""
+    if meeting.state in BEFORE_NOTICE and meeting.planned_at is not None:
+        if any([await meeting_people.is_theirs(context, row) for row in await meeting_people.planned(context, meeting)]):
+            times = meeting_times.of_meeting(context.calendar, meeting.planned_at)
+            return Refusal("meeting.not_noticed", notice=max(times.notice, context.now), **meetings.view(meeting))
+    return Refusal("meeting.not_invited")
 
 
 def _open(meeting: Meeting) -> None:
@@ -98,7 +110,7 @@ async def status(context: Context, code: str) -> Screen:
         return screens.status(meeting.id, values, meeting.state, desk=True)
     own = [row for row in rows if await meeting_people.is_theirs(context, row)]
     if not own:
-        raise Refusal("meeting.not_invited")
+        raise await _not_invited(context, meeting)
     values["mine"] = Key(f"meeting.mine.{own[0].reply or 'open'}")
     return screens.own_status(meeting.id, own[0].id, values, open_to_answer=meeting.state == "NOTICED")
 

@@ -148,6 +148,8 @@ async def _corrections(context: Context, meeting: Meeting) -> Key | None:
 async def add_opinion(context: Context, code: str, said: str) -> Screen:
     """意见 HY-… …: the clerk writes what was said; it stands under 议题与意见. Raises Refusal."""
     meeting = await _writable(context, code)
+    if not said.strip():
+        raise Refusal("minutes.opinion_how", code=meeting.code)
     kept = await _kept(context, meeting)
     kept.text = whole(f"{kept.text}\n{said.strip()}", LONGEST)
     await context.session.flush()
@@ -194,6 +196,8 @@ async def correct(context: Context, code: str, said: str) -> Screen:
     rows = [row for row in await meeting_people.own_rows(context, meeting) if row.unit_code and row.attended_at]
     if not rows:
         raise Refusal("minutes.correct_for")
+    if not said.strip():
+        raise Refusal("minutes.correct_how", code=meeting.code)
     kept = await _kept(context, meeting)
     if kept.sent_at is None or kept.correct_until is None or context.now > kept.correct_until:
         raise Refusal("minutes.correct_late", until=kept.correct_until)

@@ -219,6 +219,11 @@ async def test_postponing_is_the_secretarys_and_stays_in_the_quarter(autumn):
     assert (await secretary.says(f"改期 {code} 9月28日14:30 区里有会")).shows("9月28日14:30")
     assert told(world, "L08", "改期")
     assert await invited(world) == []
+    liaison = world.person("L08")
+    assert (await liaison.presses("参加")).shows("已经作废"), "the card of the first date"
+    assert (await liaison.says(f"参加 {code}", many=True)).shows("正式通知9月22日09:00发给您")
+    assert (await liaison.says(f"会议 {code}")).shows("正式通知9月22日09:00发给您")
+    assert (await world.person("R101").says(f"参加 {code}")).shows("不在这次会议的受邀名单")
     await world.at("2026-09-22T09:00")
     assert len(told(world, "L08", "会议通知")) == 2
     asked = await secretary.says(f"改期 {code} 10月9日14:30 区里有会")
@@ -234,6 +239,25 @@ async def test_postponing_is_the_secretarys_and_stays_in_the_quarter(autumn):
     await world.at("2026-09-28T15:01")
     assert len(told(world, "L08", "会议通知")) == 3
     assert (await meeting_of(world, quarter="2026Q3")).code == code
+
+
+async def test_a_line_without_its_words_says_how_to_write_it(autumn):
+    coordinator, liaison, code = autumn.person("ST02"), autumn.person("L08"), "HY-20260910-0001"
+    await coordinator.says("开会 党建联席会议 9月23日10:00 党群中心")
+    assert (await liaison.says("提议题：", many=True)).shows("请把议题写在后面", "9月23日10:00")
+    for said, how in (("加议题", "冬季用电安全"), ("改议题", "冬季用电安全"), ("加议题 {}：", "冬季用电安全"), ("改议题 {} 1", "第几项")):
+        assert (await coordinator.says(said.format(code) if "{}" in said else f"{said} {code}")).shows(how)
+    await autumn.at("2026-09-23T10:00")
+    await coordinator.says(f"开始会议 {code}")
+    for said in ("U08 10月20日前", "U08 10月20日之前：", "U08 10月20日", "U08"):
+        assert (await coordinator.says(f"议定 {code} {said}")).shows("请这样写")
+    assert await autumn.rows(ActionItem) == []
+    assert (await coordinator.says(f"议定 {code} U08 10月20日 更换门禁")).shows("事项：更换门禁")
+    (meeting,) = await autumn.rows(Meeting, Meeting.code == code)
+    await liaison.says(f"会议签到 {meeting.sign_in_code}")
+    await coordinator.says(f"散会 {code}")
+    assert (await coordinator.says(f"意见 {code}")).shows("请把意见写在后面")
+    assert (await liaison.says(f"更正 {code}：")).shows("请写明哪里要更正")
 
 
 async def test_a_meeting_of_the_last_day_cannot_be_opened_in_the_next_quarter(autumn):
