@@ -155,6 +155,13 @@ def read_marks(said: str, count: int) -> dict[int, Mark]:
     return found
 
 
+def names_another(said: str, count: int) -> bool:
+    """Whether a text names an item that a promise of `count` items does not have."""
+    data = words()["marks"]
+    named = (data["numbers"].get(found["number"], found["number"]) for found in pattern(data["any_item"]).finditer(plain(said)))
+    return any(not str(number).isdecimal() or not 1 <= int(number) <= count for number in named)
+
+
 def _mark(said: str) -> Mark:
     data, reason = words()["marks"], ""
     excused = pattern(data["excused"]).search(said) is not None

@@ -12,7 +12,7 @@ from models import Commitment
 from services import drafts, masking, moves, post, promise_votes, promises, tickets
 from services.context import Context, Refusal
 from services.promise_calendar import year_of
-from services.promise_lines import Mark, read_grade, read_marks, words
+from services.promise_lines import Mark, names_another, read_grade, read_marks, words
 from services.workdays import local
 from texts import promise_screens as screens
 from texts.screen import Key, Screen, Value
@@ -24,7 +24,7 @@ JUDGED = ("evaluate", "decide")
 # -- progress ---------------------------------------------------------------------------------------------------------
 async def note_progress(context: Context, promise: Commitment, said: str) -> Screen:
     """Keep what the owner says of an item; nobody asks for photos or marks. Raises Refusal: which item, or not in this state."""
-    marks = read_marks(said, len(promise.items))
+    marks = _marks(promise, said)
     if not marks and len(promise.items) == 1 and said.strip():
         marks = {1: Mark("kept" if promise_is_done(said) else "", said.strip())}
     if not marks:
@@ -39,6 +39,13 @@ async def note_progress(context: Context, promise: Commitment, said: str) -> Scr
     promise.items = items
     await moves.move(context, promise, "progress", note=masking.mask(said.strip()))
     return Screen("promise.progress_kept", await promises.values(context, promise, private=True))
+
+
+def _marks(promise: Commitment, said: str) -> dict[int, Mark]:
+    """What is said of which item. Raises Refusal: of one that the promise does not have."""
+    if names_another(said, len(promise.items)):
+        raise Refusal("promise.no_such_item", code=promise.code, count=len(promise.items))
+    return read_marks(said, len(promise.items))
 
 
 def promise_is_done(said: str) -> bool:
@@ -57,7 +64,7 @@ async def report(context: Context, promise: Commitment, said: str) -> tuple[Scre
         raise Refusal("promise.report_late", due=year_of(context, promise.year).report_due)
     before = drafts.kept(context, REPORTING)
     known: dict[str, Any] = dict(before.get("marks", {})) if before.get("commitment") == promise.id else {}
-    for number, mark in read_marks(said, len(promise.items)).items():
+    for number, mark in _marks(promise, said).items():
         if mark.result:
             known[str(number)] = ["not" if mark.result == "excused" else mark.result, mark.reason, mark.words]
     missing = [number for number in range(1, len(promise.items) + 1) if str(number) not in known]
@@ -136,7 +143,7 @@ async def judge(context: Context, promise: Commitment, said: str) -> Screen:
     grade = said if said in ("kept", "partly", "not") else read_grade(said)
     if not grade:
         raise Refusal("promise.which_result", code=promise.code)
-    named = read_marks(said, len(promise.items))
+    named = _marks(promise, said)
     items = []
     for number, item in enumerate(promise.items, 1):
         excused = bool(item.get("excused")) or named.get(number, Mark("", "")).result == "excused"

@@ -16,7 +16,7 @@ from scheduler.jobs import JOBS
 from services import promise_calendar, promise_jobs, promise_votes, promise_year, promises
 from services.context import Refusal
 from services.promise_calendar import PromiseYear
-from services.promise_lines import missing, read_items, read_marks
+from services.promise_lines import missing, names_another, read_items, read_marks
 from services.workdays import ZONE, Calendar
 
 OWN = "CN-20260228-0001"
@@ -66,6 +66,12 @@ def test_what_became_of_each_item():
     }  # fmt: skip
     assert {number: mark.result for number, mark in read_marks("全部完成", 2).items()} == {1: "kept", 2: "kept"}
     assert read_marks("第4项完成", 3) == {}
+    assert [names_another(said, 3) for said in ("第4项完成", "第3项完成", "第十项完成", "上门3次,帮了第9个家庭")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 # -- the calendar
@@ -267,7 +273,11 @@ async def test_december(databases, tmp_path):
 
 async def test_a_nudge_a_quarter_to_who_noted_nothing(databases, tmp_path):
     async with world_at(databases, tmp_path, "2026-08-13T10:00") as world:
-        await world.person("M02").says("践诺 CN-20260228-0002 第2项 本月已上门")
+        member, before = world.person("M02"), await the_promise(world, "CN-20260228-0002")
+        for said, answer in (("", "请说是第几项"), (" 第9项已完成", "没有您说的那一项"), (" 第六项已完成", "没有您说的那一项")):
+            assert (await member.says(f"践诺 CN-20260228-0002{said}")).shows(answer)
+        assert (await the_promise(world, "CN-20260228-0002")).version == before.version
+        await member.says("践诺 CN-20260228-0002 第2项 本月已上门")
         await world.at("2026-08-14T09:01")
         assert sum("进展怎么样" in text for text in world.pushes("M01")) == 1
         assert not any("进展怎么样" in text for text in world.pushes("M02"))
