@@ -99,6 +99,10 @@ async def remind(context: Context, subject: str) -> str:
     item = await context.session.get(ActionItem, item_id)
     if item is None or item.state != "OPEN" or f"{local(item.due):%Y%m%d}" != due:
         return "no longer"
+    _, today, over = meeting_times.action_times(context.calendar, item.due)
+    until = {AHEAD: today, TODAY: over}.get(step)
+    if until is not None and context.now >= until:
+        return "too late: the next reminder says it"
     shown = screens.action_reminder(f"action.remind.{step}", item.id, await _values(context, item))
     told = await _tell_owner(context, item, shown, f"action:{step}:{item.id}:{due}")
     if step == OVER:
@@ -192,7 +196,7 @@ async def extend(context: Context, code: str, day: str, reason: str) -> Screen:
     await moves.move(context, item, "extend", reason, due=due)
     await set_alarms(context, item)
     values = await _values(context, item) | {"reason": reason}
-    await _tell_owner(context, item, Screen("action.extended_told", values), f"action_extended:{item.id}:{local(due):%Y%m%d}")
+    await _tell_owner(context, item, Screen("action.extended_told", values), f"action_extended:{item.id}:{item.version}")
     return Screen("action.extended", values)
 
 

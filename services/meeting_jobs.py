@@ -6,6 +6,7 @@ Each job looks at the meeting as it is now, does nothing for a date that is over
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from models import Meeting, Person
 from services import meeting_agenda, meeting_people, meeting_times, meetings, moves, post
@@ -31,7 +32,7 @@ async def _meeting(context: Context, about: str) -> Meeting | None:
 async def _tell(context: Context, persons: Iterable[Person], shown: Screen, key: str) -> int:
     told = 0
     for person in persons:
-        told += await post.to_person(context, person.id, shown, key=f"{key}:{person.id}") is not None
+        told += await post.once(context, person.id, shown, f"{key}:{person.id}")
     return told
 
 
@@ -104,6 +105,8 @@ async def close_topics(context: Context, about: str) -> str:
     meeting = await _meeting(context, about)
     if meeting is None or meeting.state not in ("SCHEDULED", "TOPICS") or meeting.planned_at is None:
         return "no longer"
+    if meeting.planned_at <= context.now:
+        return "its time is over"
     left = await meeting_agenda.draft(context, meeting)
     await moves.move(context, meeting, "agenda")
     notice = meeting_times.of_meeting(context.calendar, meeting.planned_at).notice
@@ -118,6 +121,10 @@ async def give_notice(context: Context, about: str) -> str:
     meeting = await _meeting(context, about)
     if meeting is None or meeting.state not in ("SCHEDULED", "TOPICS", "AGENDA") or meeting.planned_at is None:
         return "no longer"
+    if meeting.planned_at <= context.now:
+        readers = await persons_with(context, *DESK)
+        await _tell(context, readers, Screen("meeting.notice_missed", view(meeting)), f"meeting_notice_missed:{subject(meeting)}")
+        return "its time is over"
     await moves.move(context, meeting, "notice", noticed_at=context.now)
     rows = await meeting_people.invite(context, meeting)
     for item in await meeting_agenda.items(context, meeting):
@@ -153,17 +160,27 @@ async def notice_values(context: Context, meeting: Meeting) -> dict[str, Value]:
 async def ask_again(context: Context, about: str) -> str:
     """T-1: those who have not answered are asked once more, each in private."""
     meeting = await _meeting(context, about)
-    if meeting is None or meeting.state != "NOTICED":
+    if meeting is None or meeting.state != "NOTICED" or meeting.planned_at is None:
         return "no longer"
+    times = meeting_times.of_meeting(context.calendar, meeting.planned_at)
+    if _too_late(context, meeting, times.second_ask, times.day_of):
+        return "too late"
     return f"asked {await _remind(context, meeting, 'meeting.ask_again', [''], 'meeting_second_ask')}"
 
 
 async def remind_today(context: Context, about: str) -> str:
     """Two hours before: everybody who has not taken leave."""
     meeting = await _meeting(context, about)
-    if meeting is None or meeting.state not in ("NOTICED", "IN_SESSION"):
+    if meeting is None or meeting.state not in ("NOTICED", "IN_SESSION") or meeting.planned_at is None:
         return "no longer"
+    if _too_late(context, meeting, meeting_times.of_meeting(context.calendar, meeting.planned_at).day_of, meeting.planned_at):
+        return "too late"
     return f"reminded {await _remind(context, meeting, 'meeting.today', ['', 'yes'], 'meeting_day_of')}"
+
+
+def _too_late(context: Context, meeting: Meeting, due: datetime, until: datetime) -> bool:
+    """After a downtime: whether the next message says it all, or the notice has only just been given."""
+    return context.now >= until or (meeting.noticed_at is not None and meeting.noticed_at >= due)
 
 
 async def _remind(context: Context, meeting: Meeting, key: str, replies: list[str], why: str) -> int:

@@ -55,6 +55,14 @@ async def to_person(
     return _post(context, chat, screen, language, subject, card, key, urgent, own)
 
 
+async def once(context: Context, person_id: str | None, screen: Screen, key: str) -> bool:
+    """A private message that is sent once, however many alarms of one kind a downtime lets ring together; whether it is sent now."""
+    known = sa.select(col(OutboxMessage.id)).where(col(OutboxMessage.dedupe_key) == key)
+    if await context.session.scalar(known) is not None:
+        return False
+    return await to_person(context, person_id, screen, key=key) is not None
+
+
 async def to_purpose(
     context: Context, purpose: str, screen: Screen, *, subject: str = "", card: str = "", key: str = "", urgent: bool = False
 ) -> list[OutboxMessage]:

@@ -12,7 +12,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import Commitment, Enrollment, OutboxMessage, PartnerUnit, PartyMember, Person, StateLog
+from models import Commitment, Enrollment, PartnerUnit, PartyMember, Person, StateLog
 from services import moves, post, promises, tickets
 from services.context import Context
 from services.identity import persons_with
@@ -25,10 +25,7 @@ from texts.screen import Screen, Value
 
 async def _send(context: Context, job: str, subject: str, person_id: str | None, shown: Screen) -> bool:
     """The message, unless the same job sent one today: after a downtime two alarms of one kind ring at once and are heard once."""
-    key = f"{job}:{subject}:{promises.today(context)}:{person_id}"
-    if await context.session.scalar(sa.select(col(OutboxMessage.id)).where(col(OutboxMessage.dedupe_key) == key)) is not None:
-        return False
-    return await post.to_person(context, person_id, shown, key=key) is not None
+    return await post.once(context, person_id, shown, f"{job}:{subject}:{promises.today(context)}:{person_id}")
 
 
 async def _sides(context: Context) -> dict[Side, list[Person]]:

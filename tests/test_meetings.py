@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 import sqlalchemy as sa
 from meeting_stage import meetings_at
 
-from models import ActionItem, AgendaItem, Attendance, Community, HolidayDay, Meeting, Minutes
+from models import ActionItem, AgendaItem, Attendance, Community, HolidayDay, Meeting, Minutes, Occurrence
 from services import actions, meeting_alarms, meeting_jobs
 from services.context import SCHEDULER, Context, ground
 
@@ -239,6 +239,47 @@ async def test_postponing_is_the_secretarys_and_stays_in_the_quarter(autumn):
     await world.at("2026-09-28T15:01")
     assert len(told(world, "L08", "会议通知")) == 3
     assert (await meeting_of(world, quarter="2026Q3")).code == code
+
+
+async def _down_until(world, moment: str) -> None:
+    """The program stood still until then; what it missed rings now, all at once."""
+    world.clock.put(datetime.fromisoformat(f"{moment}:00+08:00"))
+    while await world.app.alarms.tick():
+        await world.app.drain()
+
+
+async def test_after_a_downtime_everybody_hears_once_and_of_what_is_still_to_come(autumn):
+    world, code = autumn, "HY-20260910-0001"
+    coordinator, clerk, secretary = (world.person(name) for name in ("ST02", "ST03", "ST01"))
+    await coordinator.says("开会 党建联席会议 9月24日14:30 党群中心二楼")
+    await world.at("2026-09-18T10:00")
+    before = len(world.pushes("L08"))
+    await _down_until(world, "2026-09-25T10:00")  # over the whole of it: nothing is said of a meeting whose time is over
+    assert world.pushes("L08")[before:] == []
+    assert len(told(world, "ST02", "会议通知还没有发出")) == 1
+    await coordinator.says(f"改期 {code} 9月30日14:30 停电", many=True)
+    await _down_until(world, "2026-09-30T13:00")  # the notice, the second ask and today's reminder ring together
+    assert [plain(said)[:6] for said in world.pushes("L08")[before:] if code in said] == ["【会议通知】"]
+    assert not told(world, "L08", "还没有收到您的回复") + told(world, "L08", "今天开会")
+    await world.at("2026-09-30T14:30")
+    await clerk.says(f"开始会议 {code}", many=True)
+    (meeting,) = await world.rows(Meeting, Meeting.code == code)
+    await world.person("L08").says(f"会议签到 {meeting.sign_in_code}", many=True)
+    await clerk.says(f"议定 {code} U08 10月14日前 更换9幢门禁", many=True)
+    for day in ("10月30日", "10月14日", "10月30日", "10月14日"):
+        assert (await secretary.says(f"延期 {code}-1 {day} 缺货", many=True)).shows(day)
+    await _down_until(world, "2026-10-15T13:00")  # of three reminders the last says it all
+    assert not told(world, "L08", "14日17:30到期")
+    assert len(told(world, "L08", "已过期")) == 1
+
+
+async def test_reminders_of_a_quarter_that_ring_together_are_one(databases, tmp_path):
+    async with meetings_at(databases, tmp_path, "2026-10-15T10:00:00+08:00") as world:
+        await world.at("2026-10-16T10:00")
+        await _down_until(world, "2026-12-28T18:00")
+        assert len(told(world, "ST02", "还没有定日期")) == 1
+        left = await world.rows(Occurrence, Occurrence.job == "meeting_unscheduled", Occurrence.state != "done")
+        assert [row.outcome for row in left] == []
 
 
 async def test_a_line_without_its_words_says_how_to_write_it(autumn):
