@@ -93,6 +93,15 @@ async def _drop_alarms(context: Context, item: ActionItem) -> None:
         await drop_alarms(context, "action_reminder", f"{item.id}:{step}:{local(item.due):%Y%m%d}")
 
 
+async def recount(context: Context) -> None:
+    """After the workdays of a year were entered: what is open is reminded of on the workdays that are so now."""
+    ours = sa.select(ActionItem).join(Meeting, col(Meeting.id) == col(ActionItem.meeting_id))
+    query = ours.where(col(Meeting.community_id) == context.ground.community_id, col(ActionItem.state) == "OPEN")
+    for item in await context.session.scalars(query.order_by(col(ActionItem.code))):
+        await _drop_alarms(context, item)
+        await set_alarms(context, item)
+
+
 async def remind(context: Context, subject: str) -> str:
     """The alarm of a decision: its owner hears; a day late the desk hears too. Another date since, or done: nobody does."""
     item_id, step, due = subject.split(":")
@@ -107,11 +116,8 @@ async def remind(context: Context, subject: str) -> str:
     told = await _tell_owner(context, item, shown, f"action:{step}:{item.id}:{due}")
     if step == OVER:
         for person in await persons_with(context, "coordinator", "community_clerk"):
-            await post.to_person(
-                context,
-                person.id,
-                Screen("action.remind.desk", await _values(context, item)),
-                key=f"action:desk:{item.id}:{due}:{person.id}",
+            await post.once(
+                context, person.id, Screen("action.remind.desk", await _values(context, item)), f"action:desk:{item.id}:{due}:{person.id}"
             )
     return "told" if told else "cannot be reached"
 
@@ -121,7 +127,7 @@ async def _tell_owner(context: Context, item: ActionItem, shown: Screen, key: st
     if item.unit_code is not None:
         person = await meeting_people.liaison(context, item.unit_code)
         person_id = person.id if person else None
-    return await post.to_person(context, person_id, shown, key=key) is not None
+    return await post.once(context, person_id, shown, key)
 
 
 async def owner_name(context: Context, item: ActionItem, units: Mapping[str, str]) -> str:

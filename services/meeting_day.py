@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import ActionItem, Attendance, Meeting
-from services import meeting_people, meeting_times, meetings, minutes, moves
-from services.alarms import set_alarm
+from services import meeting_people, meetings, minutes, moves
 from services.context import Context, Refusal
 from services.meeting_alarms import drop_meeting_alarms
 from services.meetings import STAFF, view
@@ -134,15 +133,13 @@ async def end(context: Context, code: str) -> Screen:
     rows = await meeting_people.rows_of(context, meeting)
     if rows and not any(row.attended_at is not None for row in rows):
         raise Refusal("meeting.nobody_came", **view(meeting))
-    due = context.calendar.due(context.now, meeting_times.DRAFT_WORKDAYS)
-    confirm = context.calendar.due(context.now, meeting_times.CONFIRM_WORKDAYS)
-    await moves.move(context, meeting, "end", ended_at=context.now, minutes_due=due, sign_in_code="")
-    await set_alarm(context, "minutes_draft", meeting.id, meeting_times.at(local(due).date()))
-    await set_alarm(context, "minutes_confirm", meeting.id, meeting_times.at(local(confirm).date()))
+    await moves.move(context, meeting, "end", ended_at=context.now, sign_in_code="")
+    confirm = await minutes.set_alarms(context, meeting)
     media = await minutes.draft(context, meeting)
     units = [row for row in rows if row.unit_code is not None]
     values: dict[str, Value] = {
-        **view(meeting), "came": sum(row.attended_at is not None for row in units), "invited": len(units), "due": due, "confirm": confirm,
+        **view(meeting), "came": sum(row.attended_at is not None for row in units), "invited": len(units), "due": meeting.minutes_due,
+        "confirm": confirm,
         "satisfied": Key("meeting.satisfied") if meeting.quarter and meeting.makes_up_for is None else None,
     }  # fmt: skip
     return screens.ended(meeting.id, values, media)

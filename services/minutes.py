@@ -6,6 +6,7 @@ The program writes facts and leaves opinions to people; the same facts give the 
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlmodel import col
 
 from models import ActionItem, Meeting, Minutes, Person, ResourceItem, StateLog
 from services import actions, documents, meeting_agenda, meeting_people, meeting_times, meetings, minutes_file, moves, post
+from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
 from services.identity import persons_with
 from services.meeting_lines import whole
@@ -226,6 +228,32 @@ async def confirm(context: Context, code: str) -> Screen:
 
 
 # -- by the clock -----------------------------------------------------------------------------------------------------------
+async def set_alarms(context: Context, meeting: Meeting) -> datetime:
+    """Remind of draft and confirmation on the mornings of the days on which they are due; by when to confirm.
+
+    Sets `minutes_due`, unless that is over: what is over stays.
+    """
+    assert meeting.ended_at is not None
+    due, confirm = (context.calendar.due(meeting.ended_at, days) for days in (meeting_times.DRAFT_WORKDAYS, meeting_times.CONFIRM_WORKDAYS))
+    if meeting.minutes_due is None or meeting.minutes_due > context.now:
+        meeting.minutes_due = due
+    for job, last in (("minutes_draft", meeting.minutes_due), ("minutes_confirm", confirm)):
+        await drop_alarms(context, job, meeting.id)
+        if last > context.now:
+            await set_alarm(context, job, meeting.id, max(meeting_times.at(local(last).date()), context.now))
+    return confirm
+
+
+async def recount(context: Context) -> None:
+    """After the workdays of a year were entered: what is not over yet is due when it is due now, corrections of the units included."""
+    query = sa.select(Meeting).where(col(Meeting.community_id) == context.ground.community_id, col(Meeting.state) == "HELD")
+    for meeting in await context.session.scalars(query.order_by(col(Meeting.id)).with_for_update()):
+        await set_alarms(context, meeting)
+        kept = await context.session.get(Minutes, meeting.id)
+        if kept is not None and kept.sent_at is not None and kept.correct_until is not None and kept.correct_until > context.now:
+            kept.correct_until = context.calendar.due(kept.sent_at, meeting_times.CORRECT_WORKDAYS)
+
+
 async def remind_draft(context: Context, meeting_id: str) -> str:
     """The third workday: minutes that have not gone to the units yet are the desk's to finish today."""
     meeting = await context.session.get(Meeting, meeting_id)
@@ -235,7 +263,7 @@ async def remind_draft(context: Context, meeting_id: str) -> str:
     shown = screens.minutes_due("minutes.draft_due", meeting.id, {**view(meeting), "due": meeting.minutes_due})
     readers = await persons_with(context, "community_clerk") or await persons_with(context, "coordinator")
     for person in readers:
-        await post.to_person(context, person.id, shown, key=f"minutes_draft_due:{meeting.id}:{person.id}")
+        await post.once(context, person.id, shown, f"minutes_draft_due:{meeting.id}:{person.id}")
     return f"told {len(readers)}"
 
 
@@ -247,5 +275,5 @@ async def remind_confirm(context: Context, meeting_id: str) -> str:
     shown = screens.minutes_due("minutes.confirm_due", meeting.id, view(meeting))
     readers = await persons_with(context, "community_secretary")
     for person in readers:
-        await post.to_person(context, person.id, shown, key=f"minutes_confirm_due:{meeting.id}:{person.id}")
+        await post.once(context, person.id, shown, f"minutes_confirm_due:{meeting.id}:{person.id}")
     return f"told {len(readers)}"

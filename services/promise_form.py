@@ -184,9 +184,7 @@ async def submit(context: Context, draft_id: str) -> Screen:
     context.draft = None
     due = review_due(context, standing)
     told = await _tell_reviewers(context, standing, due)
-    morning = datetime.combine(local(due).date(), REMINDED_AT, ZONE)
-    if morning > context.now:
-        await set_alarm(context, "commitment_review_due", standing.id, morning)
+    await _set_review_alarm(context, standing)
     shown = await promises.values(context, standing, private=True)
     shown |= {"who": told, "due": due, "provisional": tickets.provisional(context, due)}
     return screens.submitted(standing.id, shown)
@@ -197,6 +195,19 @@ def review_due(context: Context, promise: Commitment) -> datetime:
     submitted = promise.submitted_at or context.now
     due, closes = context.calendar.due(submitted, words()["year"]["review_workdays"]), year_of(context, promise.year).closes
     return min(due, closes) if submitted <= closes else due
+
+
+async def _set_review_alarm(context: Context, promise: Commitment) -> None:
+    morning = datetime.combine(local(review_due(context, promise)).date(), REMINDED_AT, ZONE)
+    if morning > context.now:
+        await set_alarm(context, "commitment_review_due", promise.id, morning)
+
+
+async def recount(context: Context) -> None:
+    """After the workdays of a year were entered: the reviewers are reminded on the day on which their answer is due now."""
+    for promise in await promises.every(context, local(context.now).year, "SUBMITTED"):
+        await drop_alarms(context, "commitment_review_due", promise.id)
+        await _set_review_alarm(context, promise)
 
 
 async def _tell_reviewers(context: Context, promise: Commitment, due: datetime) -> list[str]:

@@ -63,6 +63,8 @@ async def _window(context: Context, year: int) -> dict[str, Value]:
 # -- January and February ---------------------------------------------------------------------------------------------
 async def open_window(context: Context, subject: str) -> str:
     """The first workday of January: the party group hears of it, and in private the branches, the units and the secretary."""
+    if context.now > year_of(context, int(subject)).closes:
+        return "too late"
     shown = await _window(context, int(subject))
     people = {person.id for (kind, _), known in (await _sides(context)).items() if kind != "member" for person in known}
     await post.to_purpose(context, "party", screens.window_opens(shown, in_group=True), card=f"promises:window:{subject}")
@@ -73,6 +75,8 @@ async def open_window(context: Context, subject: str) -> str:
 
 async def remind_writers(context: Context, subject: str) -> str:
     """Three and one workdays before the last day: in private, whoever has not handed one in. With what was returned it says so."""
+    if context.now > year_of(context, int(subject)).closes:
+        return "too late"
     written = await promises.every(context, int(subject), *promises.PLEDGED, "DRAFT")
     states = {(one.owner_kind, one.owner): one for one in written}
     asked: dict[str, Commitment | None] = {}
@@ -127,12 +131,15 @@ async def open_review(context: Context, subject: str) -> str:
     moments, found = year_of(context, int(subject)), await promises.every(context, int(subject), "PUBLISHED", "IN_PROGRESS")
     for promise in found:
         await moves.move(context, promise, "open_review")
-        await _ask_report(context, "commitment_review", promise, "promise.review_opens", moments.report_due)
+        if context.now < moments.report_due:
+            await _ask_report(context, "commitment_review", promise, "promise.review_opens", moments.report_due)
     return f"{len(found)} opened"
 
 
 async def remind_report(context: Context, subject: str) -> str:
     """Three workdays before the last: who has not reported yet."""
+    if context.now >= year_of(context, int(subject)).report_due:
+        return "too late"
     found = await promises.every(context, int(subject), "REVIEW_OPEN")
     for promise in found:
         await _ask_report(
@@ -172,8 +179,8 @@ async def open_votes(context: Context, subject: str) -> str:
     found = await promises.every(context, int(subject), "SELF_REPORTED")
     for promise in found:
         await moves.move(context, promise, "open_votes")
-    if not found:
-        return "none"
+    if not found or context.now >= year_of(context, int(subject)).votes_end:
+        return f"{len(found)}, nobody told"
     shown = screens.votes_open(
         {"year": subject, "count": len(found), "community": context.ground.name, "last": year_of(context, int(subject)).votes_end}
     )

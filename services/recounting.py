@@ -16,15 +16,18 @@ from sqlmodel import col
 
 from models import Claim, Enrollment, Occurrence, Problem, StateLog
 from services import (
+    actions,
     checkins,
     deadlines,
     due_alarms,
     enrolments,
     meeting_alarms,
+    minutes,
     moves,
     post,
     problems,
     promise_calendar,
+    promise_form,
     ratings,
     reviews,
     tickets,
@@ -196,14 +199,17 @@ async def _waits(context: Context, job: str, subject: str) -> bool:
 
 
 async def _meetings(context: Context, before: Calendar) -> list[Changed]:
-    """The alarms of meetings: their dates were chosen by people and stay."""
+    """The alarms of meetings, minutes and decisions: what people chose, the dates of meetings and decisions, stays."""
     await meeting_alarms.recount(context)
+    await minutes.recount(context)
+    await actions.recount(context)
     return []
 
 
 async def _promises(context: Context, before: Calendar) -> list[Changed]:
-    """The alarms of the year of promises, which nobody was told a date of yet."""
+    """The alarms of the year of promises, which nobody was told a date of yet, and of what waits for approval."""
     await promise_calendar.plan(context, "")
+    await promise_form.recount(context)
     return []
 
 

@@ -283,6 +283,15 @@ async def test_a_nudge_a_quarter_to_who_noted_nothing(databases, tmp_path):
         assert not any("进展怎么样" in text for text in world.pushes("M02"))
 
 
+async def test_after_a_downtime_nobody_is_asked_for_what_is_over(databases, tmp_path):
+    async with world_at(databases, tmp_path, "2026-02-24T18:00") as world:
+        world.clock.put(datetime(2026, 3, 2, 10, tzinfo=ZONE))
+        while await world.app.alarms.tick():
+            await world.app.drain()
+        assert not any("还没收到您的" in text for who in ("M01", "ST04", "L08") for text in world.pushes(who))
+        assert any("承诺" in text for text in world.pushes("ST01")), "how many promised is told late"
+
+
 # -- what locks and counts, on both databases
 @pytest.fixture
 async def stage(database_url):

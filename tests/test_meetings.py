@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import pytest
 import sqlalchemy as sa
+from import_stage import book
 from meeting_stage import meetings_at
 
 from models import ActionItem, AgendaItem, Attendance, Community, HolidayDay, Meeting, Minutes, Occurrence
@@ -331,6 +332,31 @@ async def test_workdays_entered_later_move_what_is_to_come(autumn):
     await world.at("2026-09-28T15:00")
     assert len(told(world, "L08", "会议通知")) == len(told(world, "L08", "今天开会")) == 1
     assert len(told(world, "L02", "还没有收到您的回复")) == 1
+
+
+async def test_workdays_entered_later_move_minutes_and_reminders_of_decisions(autumn):
+    world, code = autumn, "HY-20260910-0001"
+    coordinator, clerk = world.person("ST02"), world.person("ST03")
+    await coordinator.says("开会 联席会议 9月23日10:00 党群中心二楼")
+    await world.at("2026-09-23T10:00")
+    await clerk.says(f"开始会议 {code}", many=True)
+    (meeting,) = await world.rows(Meeting, Meeting.code == code)
+    await world.person("L08").says(f"会议签到 {meeting.sign_in_code}", many=True)
+    await clerk.says(f"议定 {code} U08 10月20日前 更换9幢门禁", many=True)
+    assert (await clerk.says(f"散会 {code}", many=True)).shows("9月29日17:30前发各单位核对")
+    await clerk.sends_file(
+        book(holidays=[{"day": day, "kind": "休息", "name": "停工"} for day in ("2026-09-28", "2026-10-16")]), "节假日.xlsx"
+    )
+    await clerk.presses("导入")
+    await world.at("2026-09-30T08:59")
+    assert not told(world, "ST03", "要发各单位核对")[1:]
+    await world.at("2026-09-30T09:01")
+    assert told(world, "ST03", "今天(9月30日17:30前)要发各单位核对")
+    assert not told(world, "L08", "还有3个工作日到期(10月20日17:30)")
+    await world.at("2026-10-14T09:01")  # three workdays before, with one workday less: a day earlier
+    assert len(told(world, "L08", "还有3个工作日到期(10月20日17:30)")) == 1
+    await world.at("2026-10-16T09:01")
+    assert len(told(world, "L08", "还有3个工作日到期(10月20日17:30)")) == 1
 
 
 async def test_the_fourth_quarter_is_reminded_of_and_missed(databases, tmp_path):
