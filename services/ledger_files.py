@@ -16,7 +16,8 @@ from services.ledger_rows import Cell, Sheet
 from services.workdays import local
 from texts.render import show, text
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets of East Asia take the full-width signs for the half-width ones.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _WIDE, _NARROW, _MOST = 46, 9, 60
 
 
@@ -86,8 +87,8 @@ def comma_separated(heading: Heading, sheets: Sequence[Sheet]) -> bytes:
     """The ledger as CSV with a byte order mark; cells that a spreadsheet would take for a formula begin with an apostrophe."""
     data = io.StringIO()
     writer = csv.writer(data)
-    writer.writerow([heading.title])
-    writer.writerow([heading.watermark])
+    writer.writerow([_harmless(heading.title)])
+    writer.writerow([_harmless(heading.watermark)])
     for sheet in sheets:
         writer.writerow([])
         writer.writerow([heading.say(f"ledger.column.{name}") for name in sheet.columns])

@@ -131,12 +131,14 @@ async def test_who_else_is_shown_the_way(world_sqlite):
 async def test_a_csv_that_spreadsheets_read_and_do_not_run(world_sqlite):
     world = world_sqlite
     await change(world, "WT-20261119-0001", text_public='=HYPERLINK("http://x")')
+    await change(world, "WT-20261119-0002", text_public="＝1+1")
     answer = await world.person("ST02").says("导出 问题墙台账 2026年第四季度 CSV")
     (file,) = answer.shown[-1].media
     assert file.name.endswith(".csv")
     assert file.data.startswith(b"\xef\xbb\xbf")
     said = file.data.decode("utf-8-sig")
     assert "'=HYPERLINK" in said
+    assert "'＝1+1" in said, "full-width signs begin a formula in some spreadsheets"
     assert "TZ-20261123-0001" in said.splitlines()[1]
 
 
