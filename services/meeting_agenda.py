@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import AgendaItem, Meeting, PartnerUnit, Problem
+from models import ActionItem, AgendaItem, Meeting, PartnerUnit, Problem
 from services import hotspots, masking, meeting_people, meetings, moves
 from services.context import Context, Refusal
 from services.meeting_lines import whole
@@ -19,7 +19,8 @@ from texts.render import text
 from texts.screen import Key, Screen, Value
 
 REOPENED = 3
-REPEATED, HOTSPOT = "repeated", "hotspot"
+CARRIED, REPEATED, HOTSPOT = "carried", "repeated", "hotspot"
+CARRIED_CODES = 8
 MOST_DRAFTED, LONGEST = 12, 200
 OPEN_FOR_PROPOSALS = ("SCHEDULED", "TOPICS")
 EDITABLE = ("SCHEDULED", "TOPICS", "AGENDA", "NOTICED")
@@ -74,6 +75,7 @@ async def _open_for_proposals(context: Context) -> Meeting:
 # -- drafting -----------------------------------------------------------------------------------------------------------
 async def draft(context: Context, meeting: Meeting) -> int:
     """Put every repeated problem on the agenda (§5), gathering and overdue ones while there is room, each once; how many found no room."""
+    await _carry_over(context, meeting)
     # What the clerk took off stays off.
     query = sa.select(col(AgendaItem.problem_id), col(AgendaItem.source)).where(col(AgendaItem.meeting_id) == meeting.id)
     known = {(problem_id, source == HOTSPOT) for problem_id, source in await context.session.execute(query)}
@@ -88,6 +90,22 @@ async def draft(context: Context, meeting: Meeting) -> int:
         await add(context, meeting, text(f"meeting.topic.{source}", values, DOCUMENTS), source, problem.id)
         put += 1
     return left
+
+
+async def _carry_over(context: Context, meeting: Meeting) -> None:
+    """One topic for what meetings of this kind decided and nobody has done though it is due by then; none where it was put before."""
+    before = sa.select(col(AgendaItem.id)).where(col(AgendaItem.meeting_id) == meeting.id, col(AgendaItem.source) == CARRIED)
+    if await context.session.scalar(before.limit(1)) is not None:
+        return
+    ours = sa.select(col(ActionItem.code)).join(Meeting, col(Meeting.id) == col(ActionItem.meeting_id))
+    query = ours.where(
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.kind) == meeting.kind, col(Meeting.id) != meeting.id,
+        col(ActionItem.state) == "OPEN", col(ActionItem.due) < meeting.planned_at,
+    )  # fmt: skip
+    if codes := list(await context.session.scalars(query.order_by(col(ActionItem.due), col(ActionItem.code)))):
+        more = Key("meeting.topic.and_more") if len(codes) > CARRIED_CODES else None
+        values: dict[str, Value] = {"count": len(codes), "codes": codes[:CARRIED_CODES], "more": more}
+        await add(context, meeting, text("meeting.topic.carried", values, DOCUMENTS), CARRIED)
 
 
 async def _found(context: Context) -> list[tuple[str, Problem, dict[str, Value]]]:

@@ -272,6 +272,14 @@ async def test_after_a_downtime_everybody_hears_once_and_of_what_is_still_to_com
     await _down_until(world, "2026-10-15T13:00")  # of three reminders the last says it all
     assert not told(world, "L08", "14日17:30到期")
     assert len(told(world, "L08", "已过期")) == 1
+    # what was decided and is due stands on the next agenda, once, and stays off where the clerk took it off
+    await coordinator.says("开会 联席会议 11月10日14:30 党群中心二楼", many=True)
+    await world.at("2026-11-04T17:31")
+    assert f"到期未完成的事项1项:{code}-1" in told(world, "ST03", "议程:")[-1]
+    await clerk.says("删议题 HY-20261015-0001 1", many=True)
+    await coordinator.says("改期 HY-20261015-0001 11月20日14:30 场地", many=True)
+    await world.at("2026-11-16T17:31")
+    assert "到期未完成" not in told(world, "ST03", "议程:")[-1]
 
 
 async def test_reminders_of_a_quarter_that_ring_together_are_one(databases, tmp_path):
