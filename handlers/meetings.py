@@ -3,6 +3,7 @@
 coordinator: 开会 党建联席会议 9月28日14:30 党群中心二楼   bot: what happens when; a day off: [9月24日] [9月28日]; another quarter: sure?
 coordinator: 改期 HY-… 9月29日14:30 原因                   bot: told to everybody asked; once noticed it is the secretary's
 clerk: 议程 HY-…, 加议题 HY-… …, 删议题 HY-… 2, 改议题 HY-… 2 …
+clerk: 加邀 HY-… somebody, 撤邀 HY-… somebody                  bot: told with the notice, or at once
 staff: 会议, 会议 HY-…
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from bot.events import Do, Press, Text
 from bot.router import Phrase, Reply, Router, Say
-from services import meeting_agenda, meeting_calendar, meeting_replies, meetings
+from services import meeting_agenda, meeting_calendar, meeting_guests, meeting_replies, meetings
 from services.context import Context
 from texts.pages import offset_in
 from texts.screen import screen
@@ -78,6 +79,17 @@ async def give_calendar_file(press: Press, context: Context, meeting: str) -> Re
 @router.message(Phrase("calendar"))
 async def give_feed(message: Text, context: Context) -> Reply:
     return Say(await meeting_calendar.address(context))
+
+
+# -- guests
+@router.message(Phrase("invite_guest"))
+async def invite_guest(message: Text, context: Context, meeting: str, line: str) -> Reply:
+    return Say(await meeting_guests.add(context, meeting, line))
+
+
+@router.message(Phrase("uninvite_guest"))
+async def uninvite_guest(message: Text, context: Context, meeting: str, line: str) -> Reply:
+    return Say(await meeting_guests.remove(context, meeting, line))
 
 
 # -- the agenda

@@ -71,12 +71,13 @@ class AgendaItem(SQLModel, table=True):
 
 
 class Attendance(SQLModel, table=True):
-    """One who is invited to a meeting: a unit (by its liaison) or a person. `reply`: "" (not yet), yes or leave."""
+    """One who is invited to a meeting: a unit (by its liaison) or a person. `reply`: "" (not yet), yes or leave. `guest`: by name."""
 
     id: str = Field(default_factory=new_id, primary_key=True)
     meeting_id: str = Field(foreign_key="meeting.id", index=True)
     unit_code: str | None = None
     person_id: str | None = Field(default=None, foreign_key="person.id")
+    guest: bool = False
     reply: str = ""
     replied_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     leave_reason: str | None = Field(default=None, sa_type=Encrypted)

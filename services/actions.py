@@ -37,7 +37,7 @@ async def decide(context: Context, code: str, owner: str, day: str, text: str) -
         raise Refusal("action.not_now", code=meeting.code, state=Key(f"state.meeting.{meeting.state}"))
     if not (owner and day and text.strip()):
         raise Refusal("action.how", code=meeting.code)
-    unit, person = await _owner(context, owner)
+    unit, person = await owner_named(context, owner)
     due = _due(context, day)
     last = await context.session.scalar(sa.select(sa.func.max(ActionItem.number)).where(col(ActionItem.meeting_id) == meeting.id))
     number = (last or 0) + 1
@@ -54,7 +54,8 @@ async def decide(context: Context, code: str, owner: str, day: str, text: str) -
     return Screen("action.decided", values)
 
 
-async def _owner(context: Context, said: str) -> tuple[str | None, Person | None]:
+async def owner_named(context: Context, said: str) -> tuple[str | None, Person | None]:
+    """The unit's code, or the person, of this name. Raises Refusal: nobody, or several."""
     units = await meeting_people.unit_names(context)
     wanted = people.plain(said)
     exact = [code for code, name in units.items() if wanted in (people.plain(code), people.plain(name))]

@@ -35,7 +35,7 @@ async def begin(context: Context, code: str) -> Screen:
         raise Refusal("meeting.not_its_day", **view(meeting))
     if meeting.quarter and meeting.makes_up_for is None and meeting.quarter != meetings.this_quarter(context).code:
         raise Refusal("meeting.quarter_over", **view(meeting))
-    if not await meeting_people.rows_of(context, meeting):
+    if meeting.noticed_at is None or not await meeting_people.rows_of(context, meeting):
         await meeting_people.invite(context, meeting)
     await drop_meeting_alarms(context, meeting)
     await moves.move(context, meeting, "open", opened_at=context.now, sign_in_code=f"{secrets.randbelow(10_000):04d}")

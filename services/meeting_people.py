@@ -21,11 +21,20 @@ async def unit_names(context: Context) -> dict[str, str]:
 
 
 async def invite(context: Context, meeting: Meeting) -> list[Attendance]:
-    """Keep a row for everybody its kind invites."""
-    rows = await planned(context, meeting)
+    """Keep a row for everybody its kind invites; all that are invited, those by name included."""
+    guests = await rows_of(context, meeting)
+    known = {(row.unit_code, row.person_id) for row in guests}
+    rows = [row for row in await planned(context, meeting) if (row.unit_code, row.person_id) not in known]
     context.session.add_all(rows)
     await context.session.flush()
-    return rows
+    return rows + guests
+
+
+async def uninvite(context: Context, meeting: Meeting) -> None:
+    """Another date, or none yet: whom its kind invites is forgotten, who is invited by name has not answered yet."""
+    rows = col(Attendance.meeting_id) == meeting.id
+    await context.session.execute(sa.delete(Attendance).where(rows, col(Attendance.guest).is_(False)))
+    await context.session.execute(sa.update(Attendance).where(rows).values(reply="", replied_at=None, leave_reason=None))
 
 
 async def planned(context: Context, meeting: Meeting) -> list[Attendance]:

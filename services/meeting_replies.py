@@ -34,7 +34,7 @@ async def press(context: Context, attendance_id: str, answer: str) -> Screen | N
     if answer not in (YES, LEAVE) or not await meeting_people.is_theirs(context, row):
         raise Refusal("meeting.not_invited")
     meeting = await meetings.find(context, row.meeting_id)
-    _open(meeting)
+    _open(context, meeting)
     if answer == LEAVE:
         drafts.keep(context, DRAFT, meeting=meeting.id)
         return None
@@ -47,7 +47,7 @@ async def say(context: Context, code: str, answer: str, reason: str = "") -> Scr
     rows = await meeting_people.own_rows(context, meeting, lock=True)
     if not rows:
         raise await _not_invited(context, meeting)
-    _open(meeting)
+    _open(context, meeting)
     if answer == LEAVE and not reason.strip():
         drafts.keep(context, DRAFT, meeting=meeting.id)
         return None
@@ -64,15 +64,22 @@ async def give_reason(context: Context, reason: str) -> Screen:
 
 async def _not_invited(context: Context, meeting: Meeting) -> Refusal:
     """Why the actor has no say in a meeting: not among those invited, or its notice is still to come."""
-    if meeting.state in BEFORE_NOTICE and meeting.planned_at is not None:
+    if meeting.state in BEFORE_NOTICE:
         if any([await meeting_people.is_theirs(context, row) for row in await meeting_people.planned(context, meeting)]):
-            times = meeting_times.of_meeting(context.calendar, meeting.planned_at)
-            return Refusal("meeting.not_noticed", notice=max(times.notice, context.now), **meetings.view(meeting))
+            return _not_noticed(context, meeting)
     return Refusal("meeting.not_invited")
 
 
-def _open(meeting: Meeting) -> None:
+def _not_noticed(context: Context, meeting: Meeting) -> Refusal:
+    assert meeting.planned_at is not None
+    notice = meeting_times.of_meeting(context.calendar, meeting.planned_at).notice
+    return Refusal("meeting.not_noticed", notice=max(notice, context.now), **meetings.view(meeting))
+
+
+def _open(context: Context, meeting: Meeting) -> None:
     """Answers are taken from the notice until the meeting is opened."""
+    if meeting.state in BEFORE_NOTICE:
+        raise _not_noticed(context, meeting)
     if meeting.state != "NOTICED":
         raise Refusal("meeting.reply_closed", state=Key(f"state.meeting.{meeting.state}"), **meetings.view(meeting))
 

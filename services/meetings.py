@@ -217,7 +217,7 @@ async def _dated(
     """Give a row its date: everything set for an earlier one is forgotten, who was asked will be asked again."""
     code = meeting.code or await codes.next_code(context, "HY")
     await drop_meeting_alarms(context, meeting)
-    await context.session.execute(sa.delete(Attendance).where(col(Attendance.meeting_id) == meeting.id))
+    await meeting_people.uninvite(context, meeting)
     await moves.move(
         context, meeting, event, note, code=code, planned_at=at, place=place, round=meeting.round + 1, noticed_at=None,
         **await _officers(context), **fields,
@@ -315,7 +315,7 @@ async def put_off(context: Context, draft_id: str) -> Screen:
     told, reason = await _told(context, meeting), draft.data["reason"]
     shown = view(meeting)
     await drop_meeting_alarms(context, meeting)
-    await context.session.execute(sa.delete(Attendance).where(col(Attendance.meeting_id) == meeting.id))
+    await meeting_people.uninvite(context, meeting)
     await moves.move(
         context, meeting, "put_off", reason, reason=reason, planned_at=None, noticed_at=None, round=meeting.round + 1
     )  # fmt: skip
@@ -344,6 +344,8 @@ async def cancel(context: Context, code: str, reason: str) -> Screen:
 
 async def _told(context: Context, meeting: Meeting) -> list[Person]:
     """Everybody who was given the notice of its present date."""
+    if meeting.noticed_at is None:
+        return []
     rows = await context.session.scalars(sa.select(Attendance).where(col(Attendance.meeting_id) == meeting.id))
     found = [await meeting_people.addressee(context, row) for row in rows.all()]
     return list({person.id: person for person in found if person is not None}.values())

@@ -151,6 +151,8 @@ SENTENCES = table("""
     会议                                      | office street liaison liaison2 branch: meeting.list | leader other: meeting.list_none
     会议 {M_noticed}                          | office: meeting.status! | street: meeting.status | liaison liaison2 branch: meeting.own_status | ended: -
     会议 {M_other}                            | office: meeting.status! | street: meeting.status | liaison branch: -
+    加邀 {M_noticed} 无此人                   | leader: -
+    撤邀 {M_noticed} 无此人                   | coordinator: -
     参加 {M_noticed}                          | liaison liaison2 branch: meeting.replied_yes* | coordinator secretary ended: -
     请假 {M_noticed} 要开会                    | liaison liaison2 branch: meeting.replied_leave* | coordinator ended: -
     参加 {M_other}                            | liaison branch: -

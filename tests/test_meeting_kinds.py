@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from meeting_stage import alone, meetings_at
 
-from models import ActionItem, AgendaItem, Attendance, Community, Meeting, Problem
+from models import ActionItem, AgendaItem, Attendance, Community, Meeting, Person, Problem
 from services import meeting_agenda, meeting_times
 from services.meeting_lines import kind_of, read_change, read_line
 from services.periods import Quarter
@@ -141,6 +141,46 @@ async def test_what_found_no_room_on_the_agenda_is_counted_and_the_third_reopeni
     await world.person("ST02").says("改期 HY-20261123-0001 12月2日14:30 场地")
     await world.at("2026-11-26T17:30")
     assert len(await world.rows(AgendaItem)) == 2
+
+
+async def test_a_guest_by_name_is_asked_as_all_others_are_and_again_for_another_date(world_sqlite):
+    world, code = await alone(world_sqlite), "HY-20261123-0001"
+    clerk, secretary, guest, late = (world.person(name) for name in ("ST03", "ST01", "R101", "M02"))
+    names = {person.code: person.display_name for person in await world.rows(Person)}
+    await clerk.says("开会 联席会议 12月1日14:30 党群中心二楼")
+    assert (await clerk.says(f"加邀 {code}")).shows("请写明邀请谁")
+    assert (await clerk.says(f"加邀 {code} {names['R101']}")).shows("到时和会议通知一起发")
+    assert (await clerk.says(f"加邀 {code} {names['R101']}")).shows("已在")
+    assert (await clerk.says(f"加邀 {code} U08")).shows("已在"), "whom its kind invites anyhow"
+    assert (await guest.says(f"加邀 {code} {names['M02']}")).shows("只有社区协调员")
+    assert (await guest.says(f"参加 {code}")).shows("正式通知")
+    await clerk.says(f"改期 {code} 12月2日14:30 场地")
+    assert not told(world, "R101", "改期")
+    await world.at("2026-11-27T09:01")
+    assert len(told(world, "R101", "会议通知")) == len(told(world, "L08", "会议通知")) == 1
+    assert (await guest.presses("参加")).shows("已记下")
+    assert (await clerk.says(f"加邀 {code} {names['M02']}")).shows("通知已发")
+    assert len(told(world, "M02", "会议通知")) == 1
+    assert (await clerk.says(f"撤邀 {code} {names['M02']}")).shows("已撤回")
+    assert told(world, "M02", "不用您参加")
+    assert (await late.says(f"参加 {code}")).shows("不在这次会议的受邀名单")
+    await secretary.says(f"改期 {code} 12月8日14:30 停电", many=True)
+    assert told(world, "R101", "改期")
+    assert (await guest.says(f"参加 {code}")).shows("正式通知")
+    await world.at("2026-12-08T12:31")
+    assert len(told(world, "R101", "会议通知")) == 2
+    assert len(told(world, "R101", "还没有收到您的回复")) == 1, "what was answered for the first date is no answer now"
+    (row,) = [row for row in await world.rows(Attendance) if row.guest]
+    assert row.reply == ""
+    assert len(await world.rows(Attendance, Attendance.meeting_id == row.meeting_id)) == 20
+    # opened before the notice: the kind's own are invited beside the guest
+    at_once = "HY-20261208-0001"
+    await clerk.says("开会 物业联席会议 12月8日16:00 三楼")
+    await clerk.says(f"加邀 {at_once} {names['R101']}")
+    await clerk.says(f"开始会议 {at_once}")
+    (meeting,) = await world.rows(Meeting, Meeting.code == at_once)
+    rows = await world.rows(Attendance, Attendance.meeting_id == meeting.id)
+    assert sorted({row.guest for row in rows}) == [False, True]
 
 
 async def test_long_lists_are_read_to_their_end(world_sqlite):
