@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import Commitment, Draft, Enrollment
-from services import drafts, masking, moves, post, promises, tickets
+from services import drafts, masking, moves, post, promise_jobs, promises, tickets
 from services.alarms import drop_alarms, set_alarm
 from services.codes import next_code
 from services.context import Context, Refusal
@@ -266,6 +266,7 @@ async def approve(context: Context, promise: Commitment) -> Screen:
     for person in await promises.owners(context, promise):
         await post.to_person(context, person.id, told)
     await promises.publish_list(context, promise.year)
+    await promise_jobs.join_review(context, promise)
     return Screen("promise.approved", await promises.values(context, promise))
 
 

@@ -18,6 +18,7 @@ from services.context import Context
 from services.identity import persons_with
 from services.promise_calendar import year_of
 from services.promises import Side
+from services.tasks import program
 from services.workdays import local
 from texts import promise_screens as screens
 from texts.screen import Screen, Value
@@ -128,12 +129,24 @@ async def _noted_since(context: Context, promise: Commitment, day: date) -> bool
 # -- December ---------------------------------------------------------------------------------------------------------
 async def open_review(context: Context, subject: str) -> str:
     """1 December: every published promise waits for its owner's word; each owner is told once."""
-    moments, found = year_of(context, int(subject)), await promises.every(context, int(subject), "PUBLISHED", "IN_PROGRESS")
+    found = await promises.every(context, int(subject), "PUBLISHED", "IN_PROGRESS")
     for promise in found:
-        await moves.move(context, promise, "open_review")
-        if context.now < moments.report_due:
-            await _ask_report(context, "commitment_review", promise, "promise.review_opens", moments.report_due)
+        await _open_review_of(context, promise)
     return f"{len(found)} opened"
+
+
+async def join_review(context: Context, promise: Commitment) -> None:
+    """A promise that is published while the year-end round waits for reports joins it."""
+    moments = year_of(context, promise.year)
+    if moments.review <= context.now < moments.report_due:
+        await _open_review_of(program(context), promise)
+
+
+async def _open_review_of(context: Context, promise: Commitment) -> None:
+    due = year_of(context, promise.year).report_due
+    await moves.move(context, promise, "open_review")
+    if context.now < due:
+        await _ask_report(context, "commitment_review", promise, "promise.review_opens", due)
 
 
 async def remind_report(context: Context, subject: str) -> str:

@@ -292,6 +292,16 @@ async def test_after_a_downtime_nobody_is_asked_for_what_is_over(databases, tmp_
         assert any("承诺" in text for text in world.pushes("ST01")), "how many promised is told late"
 
 
+async def test_what_is_approved_in_december_is_reviewed_too(databases, tmp_path):
+    async with world_at(databases, tmp_path, "2026-12-02T10:00") as world:
+        async with world.app.database.transaction() as session:
+            await session.execute(sa.update(Commitment).where(Commitment.code == OWN).values(state="SUBMITTED"))
+        assert (await world.person("ST04").says(f"通过承诺 {OWN}")).shows("已通过")
+        assert (await the_promise(world)).state == "REVIEW_OPEN"
+        assert sum("述诺开始" in text for text in world.pushes("M01")) == 1
+        assert (await world.person("M01").says(f"述诺 {OWN} 全部完成")).shows("述诺已收到")
+
+
 # -- what locks and counts, on both databases
 @pytest.fixture
 async def stage(database_url):
