@@ -248,10 +248,10 @@ async def listing(context: Context, offset: int = 0) -> Screen:
     if not context.actor.has(*STAFF, "street_organizer"):
         query = query.where(sa.or_(col(ActionItem.unit_code).in_(own_units(context)), col(ActionItem.owner_id) == context.actor.id))
     found = list(await context.session.scalars(query))
-    lines = [
-        (item.id, await _values(context, item) | {"late": Key("action.late") if item.due < context.now else None})
-        for item in pages.part(found, offset, LISTED)
-    ]
+    lines = []
+    for item in pages.part(found, offset, LISTED):
+        values = await _values(context, item) | {"late": Key("action.late") if item.due < context.now else None}
+        lines.append((item.id if await moves.allowed(context, item, "done") else "", values))
     return screens.action_list(lines, len(found), offset, LISTED)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+import sqlalchemy as sa
+from sqlmodel import col
+
 from models import Meeting, Person
 from services import meeting_agenda, meeting_people, meeting_times, meetings, moves, post
 from services.context import Context
@@ -15,7 +18,7 @@ from services.identity import persons_with
 from services.meeting_alarms import COMING, drop_meeting_alarms, set_quarter_alarms, subject
 from services.meetings import JOINT, STAFF, this_quarter, view
 from services.periods import Quarter
-from services.workdays import DAY_END, local
+from services.workdays import DAY_END, Calendar, local
 from texts import meeting_screens as screens
 from texts.screen import Screen, Value
 
@@ -79,6 +82,22 @@ async def call_missed(context: Context, about: str) -> str:
     readers = await persons_with(context, "community_secretary", "street_organizer")
     told = await _tell(context, readers, Screen("meeting.missed", {"quarter": quarter.word}), f"meeting_missed:{meeting.id}")
     return f"told {told}"
+
+
+async def tell_of_days_off(context: Context, before: Calendar) -> None:
+    """Workdays were entered: the desk hears of every meeting whose day has become one off; people choose another (domain.md §1)."""
+    query = sa.select(Meeting).where(
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.state).in_(COMING), col(Meeting.planned_at) > context.now
+    )
+    for meeting in await context.session.scalars(query.order_by(col(Meeting.planned_at))):
+        assert meeting.planned_at is not None
+        day = local(meeting.planned_at).date()
+        if context.calendar.is_workday(day) or not before.is_workday(day):
+            continue
+        quarter = Quarter.parse(meeting.quarter) if meeting.makes_up_for is None else None
+        days = meeting_times.alternatives(context.calendar, day, quarter, local(context.now).date())
+        shown = Screen("meeting.now_day_off", {**view(meeting), "days": list(days) or None})
+        await _tell(context, await persons_with(context, *STAFF), shown, f"meeting_day_off:{subject(meeting)}:{day}")
 
 
 # -- before the meeting ---------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from services import (
     due_alarms,
     enrolments,
     meeting_alarms,
+    meeting_jobs,
     minutes,
     moves,
     post,
@@ -199,7 +200,8 @@ async def _waits(context: Context, job: str, subject: str) -> bool:
 
 
 async def _meetings(context: Context, before: Calendar) -> list[Changed]:
-    """The alarms of meetings, minutes and decisions: what people chose, the dates of meetings and decisions, stays."""
+    """The alarms of meetings, minutes and decisions. The dates that people chose stay; the desk hears where one is a day off now."""
+    await meeting_jobs.tell_of_days_off(context, before)
     await meeting_alarms.recount(context)
     await minutes.recount(context)
     await actions.recount(context)

@@ -324,6 +324,16 @@ async def test_workdays_entered_later_move_what_is_to_come(autumn):
     world = autumn
     await world.person("ST02").says("开会 联席会议 9月28日14:30 党群中心二楼")
     await world.at("2026-09-15T10:00")
+    for _ in range(2):  # a day off is entered, and corrected: the desk is told once that the meeting's own day is one
+        days = [{"day": "2026-09-28", "kind": "休息", "name": "台风"}, {"day": "2026-09-26", "kind": "上班", "name": ""}]
+        seen = await world.person("ST03").sends_file(book(holidays=days), "节假日.xlsx")
+        if "导入" in seen.buttons:
+            await world.person("ST03").presses("导入")
+    (said,) = told(world, "ST02", "那天是休息日")
+    assert "9月26日" in said
+    assert "9月29日" in said
+    await world.person("ST03").sends_file(book(holidays=[one | {"kind": "上班"} for one in days]), "节假日.xlsx")
+    await world.person("ST03").presses("导入")
     async with world.app.database.transaction() as session:
         session.add(HolidayDay(day=date(2026, 9, 22), is_workday=False, name="台风停工"))
         community = (await session.scalars(sa.select(Community))).one()
@@ -351,6 +361,8 @@ async def test_workdays_entered_later_move_minutes_and_reminders_of_decisions(au
     (meeting,) = await world.rows(Meeting, Meeting.code == code)
     await world.person("L08").says(f"会议签到 {meeting.sign_in_code}", many=True)
     await clerk.says(f"议定 {code} U08 10月20日前 更换9幢门禁", many=True)
+    assert (await world.person("ST10").says("议定事项")).buttons == [], "the street reads, the unit and the desk do"
+    assert (await clerk.says("议定事项")).buttons == [f"完成 {code}-1"]
     assert (await clerk.says(f"散会 {code}", many=True)).shows("9月29日17:30前发各单位核对")
     await clerk.sends_file(
         book(holidays=[{"day": day, "kind": "休息", "name": "停工"} for day in ("2026-09-28", "2026-10-16")]), "节假日.xlsx"

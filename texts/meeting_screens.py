@@ -223,10 +223,10 @@ def action_reminder(key: str, item: str, values: Values) -> Screen:
 
 
 def action_list(found: Sequence[tuple[str, Values]], total: int, offset: int, size: int) -> Screen:
-    """A page of what is open, the earliest first."""
+    """A page of what is open, the earliest first; with a button where there is an id: the reader may call it done."""
     if not found:
         return Screen("action.list_none")
-    buttons = [Button(Key("action.button.done_this", {"code": values["code"]}), Do.action_done(item)) for item, values in found]
+    buttons = [Button(Key("action.button.done_this", {"code": values["code"]}), Do.action_done(item)) for item, values in found if item]
     shown: Values = {"lines": stack(Key("action.line", values) for _, values in found), "rest": pages.rest(total, offset, size)}
     return Screen("action.list", shown, rows(buttons, 1) + pages.onward(total, offset, size, Do.action_items))
 
