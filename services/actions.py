@@ -104,7 +104,10 @@ async def recount(context: Context) -> None:
 
 
 async def remind(context: Context, subject: str) -> str:
-    """The alarm of a decision: its owner hears; a day late the desk hears too. Another date since, or done: nobody does."""
+    """The alarm of a decision: its owner hears; the desk hears too when it is a day late, or of an owner who cannot be reached (any more).
+
+    Another date since, or done: nobody does.
+    """
     item_id, step, due = subject.split(":")
     item = await context.session.get(ActionItem, item_id)
     if item is None or item.state != "OPEN" or f"{local(item.due):%Y%m%d}" != due:
@@ -115,20 +118,24 @@ async def remind(context: Context, subject: str) -> str:
         return "too late: the next reminder says it"
     shown = screens.action_reminder(f"action.remind.{step}", item.id, await _values(context, item))
     told = await _tell_owner(context, item, shown, f"action:{step}:{item.id}:{due}")
-    if step == OVER:
+    gone = await _owner_reached(context, item) is None
+    if step == OVER or gone:
+        shown = Screen("action.remind.desk" if step == OVER else "action.remind.unreached", await _values(context, item))
         for person in await persons_with(context, "coordinator", "community_clerk"):
-            await post.once(
-                context, person.id, Screen("action.remind.desk", await _values(context, item)), f"action:desk:{item.id}:{due}:{person.id}"
-            )
+            await post.once(context, person.id, shown, f"action:desk:{step}:{item.id}:{due}:{person.id}")
     return "told" if told else "cannot be reached"
 
 
 async def _tell_owner(context: Context, item: ActionItem, shown: Screen, key: str) -> bool:
-    person_id = item.owner_id
+    return await post.once(context, await _owner_reached(context, item), shown, key)
+
+
+async def _owner_reached(context: Context, item: ActionItem) -> str | None:
+    """The id of who is written to for a decision: the unit's liaison or the person; None where they cannot be reached."""
     if item.unit_code is not None:
         person = await meeting_people.liaison(context, item.unit_code)
-        person_id = person.id if person else None
-    return await post.once(context, person_id, shown, key)
+        return person.id if person else None
+    return item.owner_id if item.owner_id and await meeting_people.reachable(context, item.owner_id) else None
 
 
 async def owner_name(context: Context, item: ActionItem, units: Mapping[str, str]) -> str:

@@ -87,12 +87,17 @@ async def liaison(context: Context, unit_code: str) -> Person | None:
     known = await context.session.scalar(sa.select(col(PartnerUnit.liaison_id)).where(col(PartnerUnit.code) == unit_code))
     ids = [person.id for person in await persons_with(context, "unit_liaison") if await _speaks_for(context, person, unit_code)]
     for person_id in sorted(ids, key=lambda one: one != known):
-        account = sa.select(col(ChatAccount.id)).where(
-            col(ChatAccount.person_id) == person_id, col(ChatAccount.blocked).is_(False), col(ChatAccount.private_chat_id).is_not(None)
-        )
-        if await context.session.scalar(account.limit(1)) is not None:
+        if await reachable(context, person_id):
             return await context.session.get(Person, person_id)
     return None
+
+
+async def reachable(context: Context, person_id: str) -> bool:
+    """Whether somebody has a private chat that is not blocked."""
+    account = sa.select(col(ChatAccount.id)).where(
+        col(ChatAccount.person_id) == person_id, col(ChatAccount.blocked).is_(False), col(ChatAccount.private_chat_id).is_not(None)
+    )
+    return await context.session.scalar(account.limit(1)) is not None
 
 
 async def _speaks_for(context: Context, person: Person, unit_code: str) -> bool:

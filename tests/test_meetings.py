@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from import_stage import book
 from meeting_stage import meetings_at
 
-from models import ActionItem, AgendaItem, Attendance, Community, HolidayDay, Meeting, Minutes, Occurrence
+from models import ActionItem, AgendaItem, Attendance, ChatAccount, Community, HolidayDay, Meeting, Minutes, Occurrence, Person
 from services import actions, meeting_alarms, meeting_jobs
 from services.context import SCHEDULER, Context, ground
 
@@ -363,6 +363,10 @@ async def test_workdays_entered_later_move_minutes_and_reminders_of_decisions(au
     await clerk.says(f"议定 {code} U08 10月20日前 更换9幢门禁", many=True)
     assert (await world.person("ST10").says("议定事项")).buttons == [], "the street reads, the unit and the desk do"
     assert (await clerk.says("议定事项")).buttons == [f"完成 {code}-1"]
+    (gone,) = await world.rows(Person, Person.code == "M02")
+    await clerk.says(f"议定 {code} M02 10月20日前 发简报", many=True)
+    async with world.app.database.transaction() as session:
+        await session.execute(sa.update(ChatAccount).where(ChatAccount.person_id == gone.id).values(blocked=True))
     assert (await clerk.says(f"散会 {code}", many=True)).shows("9月29日17:30前发各单位核对")
     await clerk.sends_file(
         book(holidays=[{"day": day, "kind": "休息", "name": "停工"} for day in ("2026-09-28", "2026-10-16")]), "节假日.xlsx"
@@ -375,6 +379,9 @@ async def test_workdays_entered_later_move_minutes_and_reminders_of_decisions(au
     assert not told(world, "L08", "还有3个工作日到期(10月20日17:30)")
     await world.at("2026-10-14T09:01")  # three workdays before, with one workday less: a day earlier
     assert len(told(world, "L08", "还有3个工作日到期(10月20日17:30)")) == 1
+    (unreached,) = told(world, "ST03", "没能提醒到")
+    assert gone.display_name in unreached
+    assert f"{code}-2" in unreached
     await world.at("2026-10-16T09:01")
     assert len(told(world, "L08", "还有3个工作日到期(10月20日17:30)")) == 1
 
