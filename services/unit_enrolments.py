@@ -1,7 +1,7 @@
 """How a unit's enrolment ends and comes back, at the clerk's desk (domain.md §5 Enrollment: withdraw, transfer, return).
 
-With the enrolment end the liaison's role, the unit's offers and needs and its invitations; the history stays, and taking that back brings all
-of it back. Decisions it has not carried out are named to the desk.
+With the enrolment end the liaison's role, the unit's offers and needs and its invitations; the history stays, and taking that back brings
+all of it back. Decisions it has not carried out are named to the desk.
 """
 
 from __future__ import annotations
