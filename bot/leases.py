@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Lease
 from models.database import Database
+from services.clock import machine_seconds
 from services.owners import is_dead, new_owner
 
 SECONDS = 15.0
@@ -31,7 +30,7 @@ class Leases:
     async def hold(self, name: str) -> bool:
         """Take or renew the lease; whether this process holds it for the next 15 seconds."""
         dialect = sqlite if self.database.sqlite else postgresql
-        now = time.time()
+        now = machine_seconds()
         async with self.database.connection() as connection:
             await connection.execute(dialect.insert(_TABLE).values(name=name, owner="", token=0, until=0.0).on_conflict_do_nothing())
             row = (await connection.execute(sa.select(_TABLE).where(_TABLE.c.name == name).with_for_update())).one()
@@ -45,7 +44,7 @@ class Leases:
 
     async def holds(self, connection: AsyncConnection, name: str) -> bool:
         """Whether this process holds the lease; nobody else gets it before the connection's transaction is over."""
-        return (await connection.execute(_HELD, {"name": name, "owner": self.owner, "now": time.time()})).first() is not None
+        return (await connection.execute(_HELD, {"name": name, "owner": self.owner, "now": machine_seconds()})).first() is not None
 
     async def release(self, name: str) -> None:
         """Let another process have it at once."""

@@ -28,7 +28,7 @@ from bot.router import Router
 from models import InboxMessage, OutboxMessage
 from models.database import STORAGE_ERRORS, Away, Database, describe, session_on
 from services import identity
-from services.clock import Clock
+from services.clock import Clock, machine_seconds
 from services.context import Context, Refusal
 from services.owners import new_owner
 from services.post import held
@@ -111,7 +111,7 @@ class Turns:
     # -- the loop ---------------------------------------------------------------------------------------------
     def lease(self) -> tuple[str, float] | None:
         """The token and the end of a lease under which the inbox may store rows as taken by this process; None while it stops."""
-        return None if self._stopping else (lanes.new_token(self.owner), time.time() + LEASE_SECONDS)
+        return None if self._stopping else (lanes.new_token(self.owner), machine_seconds() + LEASE_SECONDS)
 
     def take(self, taken: Sequence[Taken]) -> None:
         """Run the turns of these rows, which the inbox stored under a lease of ours."""
@@ -212,7 +212,7 @@ class Turns:
     async def claim(self) -> list[Row]:
         """The head of every free lane, leased to this process."""
         async with self.database.connection() as connection:
-            return await lanes.claim(connection, self.owner, time.time(), BATCH if self.database.sqlite else 8, self._fetching)
+            return await lanes.claim(connection, self.owner, machine_seconds(), BATCH if self.database.sqlite else 8, self._fetching)
 
     async def _look_after(self) -> None:
         """Put back what could not be put back while the database was away, and free at once what a dead process of this host held."""
@@ -342,7 +342,7 @@ class Turns:
 
     async def _put_back(self, row: Row, reason: str, seconds: float) -> None:
         async with self.database.connection() as connection:
-            await lanes.put_back(connection, row, reason, time.time() + seconds)
+            await lanes.put_back(connection, row, reason, machine_seconds() + seconds)
 
     async def _put_aside(self, row: Row, event: Event | None, error: BaseException) -> None:
         """Quarantine the row, and tell the person once, with its number."""

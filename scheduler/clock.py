@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from models import Occurrence, OutboxMessage, Setting
 from models.database import STORAGE_ERRORS, Database, describe, session_on
 from scheduler.jobs import JOBS, Job
-from services.clock import Clock
+from services.clock import Clock, machine_seconds
 from services.context import SCHEDULER, Context, ground
 from services.owners import is_dead, new_owner
 from services.workdays import ZONE
@@ -155,7 +155,7 @@ class Alarms:
 
     # -- one occurrence ---------------------------------------------------------------------------------------
     async def _claim(self) -> Any:
-        now, token = time.time(), f"{self.owner}|{secrets.token_hex(4)}"
+        now, token = machine_seconds(), f"{self.owner}|{secrets.token_hex(4)}"
         async with self.database.connection() as connection:
             number = (await connection.execute(_NEXT, {"now": now, "moment": self.clock.now()})).scalar()
             if number is None:
@@ -209,7 +209,7 @@ class Alarms:
             await connection.execute(
                 sa.update(_TABLE)
                 .where(_TABLE.c.id == row.id, _TABLE.c.lease_token == row.lease_token)
-                .values(state=state, outcome=outcome[:200], lease_until=time.time() + pause if pause else 0.0)
+                .values(state=state, outcome=outcome[:200], lease_until=machine_seconds() + pause if pause else 0.0)
             )
 
 

@@ -13,6 +13,15 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+def machine_seconds() -> float:
+    """Seconds since the epoch on this machine: what a lease ends at, and what a failed attempt waits until.
+
+    Not the community's clock: that one stands still or is moved by hand in the demo, and then a process that died would keep its leases
+    for ever, or a living one lose them in a moment. Stored, and compared by other processes, so not a monotonic count either.
+    """
+    return time.time()
+
+
 class SystemClock:
     """The machine's own clock."""
 

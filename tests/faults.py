@@ -7,9 +7,10 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from bot.events import Text
@@ -21,6 +22,7 @@ from bot.router import Reply, Router, Say
 from bot.turn import Turns
 from models import Community, InboxMessage, OutboxMessage, keyring
 from models.database import Database
+from services import clock as house_clock
 from services.clock import HandClock
 from services.context import Context
 from services.workdays import ZONE
@@ -38,7 +40,7 @@ class Crash(BaseException):
 
 
 class Time:
-    """Seconds that pass only when a test says so; stands in for the `time` module of bot/outbox.py and others."""
+    """Seconds that pass only when a test says so; stands in for the `time` module."""
 
     def __init__(self, now: float = 1_000.0) -> None:
         self.now = now
@@ -48,6 +50,14 @@ class Time:
 
     def time(self) -> float:
         return self.now
+
+
+def time_by_hand(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> Time:
+    """The time of leases from now on, and that of what these modules wait for or count."""
+    hand = Time()
+    for module in (house_clock, *modules):
+        monkeypatch.setattr(module, "time", hand)
+    return hand
 
 
 def echo(said: str) -> Screen:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from faults import NOW, Crash, Time, echo, machines, until
+from faults import NOW, Crash, echo, machines, time_by_hand, until
 
 from models import Chat, Counter, Occurrence, OutboxMessage
 from scheduler import clock as clock_module
@@ -77,9 +77,7 @@ async def bench_sqlite(machine_sqlite):
 
 @pytest.fixture
 def seconds(monkeypatch):
-    hand = Time()
-    monkeypatch.setattr(clock_module, "time", hand)
-    return hand
+    return time_by_hand(monkeypatch, clock_module)
 
 
 async def test_a_time_table_starts_now_and_not_in_the_past(bench_sqlite):

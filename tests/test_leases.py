@@ -3,18 +3,15 @@
 import asyncio
 
 import pytest
-from faults import Time
+from faults import time_by_hand
 
-from bot import leases as leases_module
 from bot.leases import SECONDS, Leases
 from models import Lease
 
 
 @pytest.fixture
 def seconds(monkeypatch):
-    hand = Time()
-    monkeypatch.setattr(leases_module, "time", hand)
-    return hand
+    return time_by_hand(monkeypatch)
 
 
 async def test_of_many_who_ask_at_once_one_gets_it(machine, seconds):

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from faults import NOW, Failing, Time, echo, until
+from faults import NOW, Failing, Time, echo, time_by_hand, until
 
 from bot import delivery as delivery_module
-from bot import leases as leases_module
 from bot import outbox as outbox_module
 from bot.delivery import MOST_ATTEMPTS, UNWANTED
+from bot.leases import SECONDS as LEASE_SECONDS
 from bot.platforms.base import Blocked, ChatMoved, MessageGone, NotSent, Refused, RetryAfter, Uncertain
 from models import Chat, ChatAccount, OutboxMessage, Person, keyring
 from services import upkeep
@@ -74,11 +74,7 @@ class Desk:
 
 @pytest.fixture
 def seconds(monkeypatch):
-    hand = Time()
-    monkeypatch.setattr(outbox_module, "time", hand)
-    monkeypatch.setattr(delivery_module, "time", hand)
-    monkeypatch.setattr(leases_module, "time", hand)
-    return hand
+    return time_by_hand(monkeypatch, outbox_module, delivery_module)
 
 
 @pytest.fixture
@@ -410,7 +406,7 @@ async def test_a_second_process_does_not_send_until_the_first_is_gone(two_machin
     await one.pump()
     assert desk.said() == ["一"]
     await desk.post(ANN, "二")
-    seconds.now += leases_module.SECONDS + 1  # the first said nothing for a whole lease
+    seconds.now += LEASE_SECONDS + 1  # the first said nothing for a whole lease
     await other.pump()
     assert desk.said() == ["一", "二"]
     await desk.post(ANN, "三")

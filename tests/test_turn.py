@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from faults import Crash, Failing, Time, echo, until
+from faults import Crash, Failing, echo, time_by_hand, until
 
 from bot import lanes
 from bot import turn as turn_module
@@ -21,9 +21,7 @@ from services.owners import is_dead
 @pytest.fixture
 def seconds(monkeypatch):
     """Time by hand for leases and back-off."""
-    hand = Time()
-    monkeypatch.setattr(turn_module, "time", hand)
-    return hand
+    return time_by_hand(monkeypatch, turn_module)
 
 
 async def test_a_persons_messages_run_in_order_and_other_peoples_at_the_same_time(two_machines):
