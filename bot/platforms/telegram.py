@@ -1,66 +1,28 @@
-"""Telegram: how this house speaks to people there, over the library's `Bot`. What comes in is `telegram_listener`'s.
+"""Telegram: the adapter. `telegram_listener` hears, `telegram_updates` says what an update means, `telegram_speaker` speaks.
 
-The library's `Application`, its parsing of updates and its HTTP client are not used: they keep updates in memory, one
-malformed update stops a whole batch, and their errors do not say whether a message may have gone out.
+Of the library its `Bot`, the types and the errors are used. Its `Application`, its parsing of updates and its HTTP client are not: they
+keep updates in memory, one malformed update stops a whole batch, and their errors do not say whether a message may have gone out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
-import aiohttp
-import structlog
-import telegram
 from aiohttp import web
-from telegram.error import TelegramError
-from telegram.request import BaseRequest, RequestData
 
 from bot.events import Event, FileRef
-from bot.platforms.base import (
-    CAPABILITIES,
-    Media,
-    MessageGone,
-    NotSent,
-    Receive,
-    Refused,
-    RetryAfter,
-    SendError,
-    Uncertain,
-)
+from bot.platforms.base import CAPABILITIES, Media, NotSent, Receive, Refused, SendError
 from bot.platforms.telegram_listener import Commands, Listener, Sleep, webhook_path
-from bot.platforms.telegram_transport import (
-    MEDIA_READ_SECONDS,
-    READ_SECONDS,
-    BotApi,
-    Transport,
-    WrongToken,
-    json_body,
-    result,
-)
-from bot.platforms.telegram_updates import DOWNLOAD_LIMIT, parse_update, utf16_length
-from texts.render import Capabilities, Rendered, RenderedButton
+from bot.platforms.telegram_speaker import Speaker, is_group, says
+from bot.platforms.telegram_transport import MEDIA_READ_SECONDS, READ_SECONDS, BotApi, Transport
+from bot.platforms.telegram_updates import DOWNLOAD_LIMIT, parse_update
+from texts.render import Capabilities, Rendered
 
-log = structlog.get_logger(__name__)
-Result = TypeVar("Result")
-Keyboard = telegram.InlineKeyboardMarkup | telegram.ReplyKeyboardMarkup | telegram.ReplyKeyboardRemove | None
-
-CAPTION_LIMIT: Final = 1024
-PHOTO_LIMIT: Final = 10_000_000
 _CONNECTIONS: Final = 32
 _DRAIN_SECONDS: Final = 10.0
-_ALBUM: Final = 10
-_PHOTOS: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
-_MUSIC: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/x-m4a"})
-_NO_PREVIEW: Final = telegram.LinkPreviewOptions(is_disabled=True)
-_SAME: Final = "message is not modified"
-_TOO_OLD: Final = ("query is too old", "query id is invalid", "query_id_invalid")
-_BROOM: Final = "⌨"
 
 
 class TelegramPlatform:
@@ -99,7 +61,7 @@ class TelegramPlatform:
     ) -> None:
         self.bot = bot
         self.webhook_path = webhook_path(token)
-        self._webhook_url, self._location_label, self._sleep = webhook_url, location_label, sleep
+        self._webhook_url = webhook_url
         self._bot_id = int(identity) if (identity := token.partition(":")[0]).isdecimal() else 0
         self._transport = Transport(_CONNECTIONS, read_seconds, media_seconds)
         self._polling = Transport(1, read_seconds, media_seconds)
@@ -114,11 +76,8 @@ class TelegramPlatform:
             start_seconds=start_seconds,
             sleep=sleep,
         )
-        request = _Request(self._transport)
-        self._out = telegram.Bot(token, f"{api_url.rstrip('/')}/bot", request=request, get_updates_request=request)
+        self._speaker = Speaker(bot, token, api_url, self._transport, self.door, location_label=location_label, sleep=sleep)
         self._under_way, self._idle = 0, asyncio.Event()
-        self._asking: set[str] = set()  # the chats that show the location button
-        logging.getLogger("telegram").setLevel(logging.WARNING)  # at DEBUG the library logs what people are sent
 
     def __repr__(self) -> str:
         return f"TelegramPlatform(bot={self.bot!r}, username={self.username!r})"
@@ -144,12 +103,11 @@ class TelegramPlatform:
 
     def door(self, payload: str) -> str:
         """The address that opens a private chat and says /start PAYLOAD; "" before Telegram said the bot's name."""
-        return self._link(payload) if self.username else ""
+        return f"https://t.me/{self.username}?start={payload}" if self.username else ""
 
     def rate_key(self, chat: str) -> tuple[str, bool]:
         """The chat without its topic (they share one limit), and whether it is a group."""
-        group = chat.partition("/")[0]
-        return group, group.startswith(("-", "@"))
+        return chat.partition("/")[0], is_group(chat)
 
     async def start(self, receive: Receive) -> None:
         """Begin to listen. Raises Refused for a wrong token. While Telegram cannot be reached this returns after
@@ -180,45 +138,18 @@ class TelegramPlatform:
         text. A medium that Telegram refuses is left out: the words matter more. Telegram takes no idempotency `key`.
         """
         async with self._sending():
-            keyboard, where = self._keyboard(chat, message), _where(chat)
-            number = await self._send(message, media, where, keyboard)
-            await self._put_away(chat, where, keyboard)
-            return number
-
-    async def _send(self, message: Rendered, media: tuple[Media, ...], where: dict[str, Any], keyboard: Keyboard) -> str:
-        if len(media) == 1 and utf16_length(message.text) > CAPTION_LIMIT:
-            number = await self._send_text(message, where, keyboard)
-            with contextlib.suppress(_FileRefused):
-                await self._follow(partial(self._send_file, media[0], where))
-            return number
-        if len(media) == 1:
-            with contextlib.suppress(_FileRefused):
-                return await self._send_file(media[0], where, caption=message.text or None, reply_markup=keyboard)
-        elif await self._send_files(media, where):
-            return await self._follow(partial(self._send_text, message, where, keyboard))
-        return await self._send_text(message, where, keyboard)
+            return await self._speaker.send(chat, message, media)
 
     async def edit(self, chat: str, message_id: str, message: Rendered) -> None:
         """Make an earlier message read so (its caption, when it is a file). Identical content is a success.
         Raises SendError."""
         async with self._sending():
-            which, keyboard = _which(chat, message_id), self._inline(message)
-            edit = self._out.edit_message_text(message.text, **which, reply_markup=keyboard, link_preview_options=_NO_PREVIEW)
-            try:
-                await self._unless((_SAME,), edit)
-            except Refused as error:
-                if not _says(error, "there is no text in the message"):
-                    raise
-                if utf16_length(message.text) > CAPTION_LIMIT:
-                    raise MessageGone("the text is too long for the caption of a file") from None
-                edit = self._out.edit_message_caption(**which, caption=message.text, reply_markup=keyboard)
-                await self._unless((_SAME,), edit)
+            await self._speaker.edit(chat, message_id, message)
 
     async def clear(self, chat: str, message_id: str) -> None:
         """Take the buttons off an earlier message; one that is gone has none. Raises SendError."""
         async with self._sending():
-            with contextlib.suppress(MessageGone):
-                await self._unless((_SAME,), self._out.edit_message_reply_markup(**_which(chat, message_id)))
+            await self._speaker.clear(chat, message_id)
 
     async def toast(self, chat: str, press_id: str, text: str, start: str = "") -> None:
         """Answer a press; one that is too old to be answered is left alone. Raises SendError.
@@ -227,16 +158,7 @@ class TelegramPlatform:
         """
         units = text.encode("utf-16-le", "replace")[: 2 * self.capabilities.toast_limit]
         async with self._sending():
-            if start and self.username:
-                try:
-                    await self._unless(_TOO_OLD, self._out.answer_callback_query(press_id, url=self._link(start)))
-                except WrongToken:
-                    raise
-                except Refused as error:
-                    log.warning("Telegram opens no link for a press; the text says it", bot=self.bot, reason=str(error))
-                else:
-                    return
-            await self._unless(_TOO_OLD, self._out.answer_callback_query(press_id, units.decode("utf-16-le", "ignore") or None))
+            await self._speaker.toast(press_id, units.decode("utf-16-le", "ignore"), start)
 
     async def fetch(self, file: FileRef) -> bytes:
         """The file's bytes (at most 20 MB). Raises NotSent when it should be tried again, Refused when it never will
@@ -251,7 +173,7 @@ class TelegramPlatform:
                     raise NotSent("Telegram did not say where the file is")
                 answer = await self._api.download(path, DOWNLOAD_LIMIT)
             except Refused as error:
-                if _says(error, "temporarily unavailable"):
+                if says(error, "temporarily unavailable"):
                     raise NotSent(str(error)) from None
                 raise
             except SendError as error:
@@ -271,219 +193,6 @@ class TelegramPlatform:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-
-    async def _call(self, request: Awaitable[Result]) -> Result:
-        """One request of the library. Raises SendError and nothing else."""
-        try:
-            return await request
-        except _CarriedError as carried:
-            raise carried.error from None
-        except Exception as error:  # the answer was good, and the library did not understand it
-            raise Uncertain(f"an answer of Telegram that could not be read ({type(error).__name__})") from None
-
-    async def _unless(self, harmless: tuple[str, ...], request: Awaitable[Any]) -> None:
-        """One request, whose refusal in one of these words is a success."""
-        try:
-            await self._call(request)
-        except Refused as error:
-            if not _says(error, *harmless):
-                raise
-            log.debug("Telegram had nothing to do", bot=self.bot, reason=str(error))
-
-    async def _deliver(self, method: Callable[..., Awaitable[Result]], where: dict[str, Any], **values: Any) -> Result:
-        """Send; into the group itself when the topic is gone, or topics were switched off."""
-        try:
-            return await self._call(method(**where, **values))
-        except Refused as error:
-            if "message_thread_id" not in where or not _says(error, "message thread not found"):
-                raise
-            where = {name: value for name, value in where.items() if name != "message_thread_id"}
-            return await self._call(method(**where, **values))
-
-    async def _send_text(self, message: Rendered, where: dict[str, Any], keyboard: Keyboard) -> str:
-        sent = await self._deliver(
-            self._out.send_message,
-            where,
-            text=message.text,
-            reply_markup=keyboard,
-            link_preview_options=_NO_PREVIEW,
-        )
-        return str(sent.message_id)
-
-    async def _send_files(self, media: Sequence[Media], where: dict[str, Any]) -> bool:
-        """Send several media, photos as albums; whether any went out."""
-        photos = [medium for medium in media if _is_photo(medium)]
-        albums = [photos[start : start + _ALBUM] for start in range(0, len(photos), _ALBUM)]
-        parts: list[Callable[[], Awaitable[Any]]] = [
-            *(partial(self._send_album, album, where) for album in albums),
-            *(partial(self._send_file, medium, where) for medium in media if not _is_photo(medium)),
-        ]
-        sent = False
-        for part in parts:
-            with contextlib.suppress(_FileRefused):
-                await (self._follow(part) if sent else part())
-                sent = True
-        return sent
-
-    async def _send_album(self, album: Sequence[Media], where: dict[str, Any]) -> None:
-        if len(album) == 1:
-            await self._send_file(album[0], where)
-            return
-        photos = [telegram.InputMediaPhoto(medium.data, filename=medium.name or None) for medium in album]
-        await self._unless_refused(self._deliver(self._out.send_media_group, where, media=photos))
-
-    async def _send_file(self, medium: Media, where: dict[str, Any], **values: Any) -> str:
-        values["filename"] = medium.name or None
-        sent: Awaitable[telegram.Message]
-        if _is_photo(medium):
-            sent = self._deliver(self._out.send_photo, where, photo=medium.data, **values)
-        elif medium.mime == "audio/ogg":
-            sent = self._deliver(self._out.send_voice, where, voice=medium.data, **values)
-        elif medium.mime in _MUSIC:
-            sent = self._deliver(self._out.send_audio, where, audio=medium.data, **values)
-        else:
-            sent = self._deliver(self._out.send_document, where, document=medium.data, **values)
-        return str((await self._unless_refused(sent)).message_id)
-
-    async def _unless_refused(self, sent: Awaitable[Result]) -> Result:
-        try:
-            return await sent
-        except WrongToken:
-            raise
-        except Refused as error:
-            log.warning("Telegram refused a file; the text goes without it", bot=self.bot, reason=str(error))
-            raise _FileRefused(str(error)) from None
-
-    async def _follow(self, part: Callable[[], Awaitable[Result]]) -> Result:
-        """A later part of a message of which a part is out: tried again here, as the whole again would double that.
-
-        Raises Uncertain when it does not get through in three tries with waits of at most 60 s.
-        """
-        for attempt in range(3):
-            try:
-                return await part()
-            except (NotSent, RetryAfter) as error:
-                seconds = error.seconds if isinstance(error, RetryAfter) else 2.0**attempt
-                if attempt == 2 or seconds > 60:
-                    raise Uncertain(f"only a part of the message went out: {error}") from None
-                await self._sleep(seconds)
-        raise AssertionError("unreachable")
-
-    def _keyboard(self, chat: str, message: Rendered) -> Keyboard:
-        if message.buttons:
-            return self._inline(message)
-        if message.ask_location and not self.rate_key(chat)[1]:
-            self._asking.add(chat)
-            button = telegram.KeyboardButton(self._location_label, request_location=True)
-            return telegram.ReplyKeyboardMarkup([[button]], resize_keyboard=True, one_time_keyboard=True)
-        return telegram.ReplyKeyboardRemove() if chat in self._asking else None
-
-    async def _put_away(self, chat: str, where: dict[str, Any], keyboard: Keyboard) -> None:
-        """Take the location button away once something else is said: however the answer came, it would stay over the typing field.
-
-        A message has buttons of its own or takes that one away, never both; then a silent one takes it away and goes itself.
-        Which chats show it this process knows by itself: after a restart one stays until its next use.
-        """
-        if chat not in self._asking or isinstance(keyboard, telegram.ReplyKeyboardMarkup):
-            return
-        if keyboard is not None and not isinstance(keyboard, telegram.ReplyKeyboardRemove):
-            try:
-                broom = self._out.send_message(**where, text=_BROOM, reply_markup=telegram.ReplyKeyboardRemove(), disable_notification=True)
-                sent = await self._call(broom)
-                await self._call(self._out.delete_message(where["chat_id"], sent.message_id))
-            except SendError as error:  # the message itself has arrived: that must not be doubled for a button
-                log.info("the location button stays for now", bot=self.bot, reason=str(error))
-                return
-        self._asking.discard(chat)
-
-    def _inline(self, message: Rendered) -> telegram.InlineKeyboardMarkup | None:
-        if not message.buttons:
-            return None
-        return telegram.InlineKeyboardMarkup([[self._button(button) for button in row] for row in message.buttons])
-
-    def _button(self, button: RenderedButton) -> telegram.InlineKeyboardButton:
-        if button.action:
-            return telegram.InlineKeyboardButton(button.label, callback_data=button.action)
-        if not self.username:
-            raise NotSent("the bot's own name is not known yet")
-        return telegram.InlineKeyboardButton(button.label, self._link(button.start))
-
-    def _link(self, start: str) -> str:
-        return f"https://t.me/{self.username}?start={start}"
-
-
-class _CarriedError(TelegramError):
-    """Carries our own error through the library."""
-
-    def __init__(self, error: SendError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class _FileRefused(Refused):
-    """Telegram will never take this file."""
-
-
-class _Request(BaseRequest):
-    """The library's way to the network: our own connections, and errors that say what became of the message."""
-
-    __slots__ = ("_transport",)
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    @property
-    def read_timeout(self) -> float:
-        return self._transport.read_seconds
-
-    async def initialize(self) -> None:
-        """Nothing: connections are made when they are needed."""
-
-    async def shutdown(self) -> None:
-        """Nothing: the platform closes its connections itself."""
-
-    async def do_request(self, url: str, method: str, request_data: RequestData | None = None, *_: Any, **__: Any) -> tuple[int, bytes]:
-        """Exchange, and raise what a refusal means, so that the library reads good answers only."""
-        try:
-            if request_data is not None and request_data.contains_files:
-                form = aiohttp.FormData(request_data.json_parameters)
-                for field, (name, content, mime) in request_data.multipart_data.items():
-                    body = io.BytesIO(content) if isinstance(content, bytes) else content
-                    form.add_field(field, body, filename=name, content_type=mime)
-                answer = await self._transport.exchange(method, url, data=form, read_seconds=self._transport.media_seconds)
-            else:
-                text, mime = json_body(request_data.parameters if request_data else {})
-                answer = await self._transport.exchange(method, url, data=text, mime=mime)
-            result(answer)
-        except SendError as error:
-            raise _CarriedError(error) from None
-        return answer.status, answer.body
-
-
-def _says(error: Exception, *words: str) -> bool:
-    said = str(error).lower()
-    return any(part in said for part in words)
-
-
-def _where(chat: str) -> dict[str, Any]:
-    """The library's arguments for a chat address. Raises Refused for one that is not Telegram's."""
-    group, _, thread = chat.partition("/")
-    try:
-        number: int | str = group if group.startswith("@") else int(group)
-        return {"chat_id": number} | ({"message_thread_id": int(thread)} if thread else {})
-    except ValueError:
-        raise Refused(f"not a chat of Telegram: {chat!r}") from None
-
-
-def _which(chat: str, message_id: str) -> dict[str, Any]:
-    """The library's arguments for a message. Raises MessageGone for an id that is not Telegram's."""
-    if not message_id.isdecimal():
-        raise MessageGone(f"not a message of Telegram: {message_id!r}")
-    return {"chat_id": _where(chat)["chat_id"], "message_id": int(message_id)}
-
-
-def _is_photo(medium: Media) -> bool:
-    return medium.mime in _PHOTOS and len(medium.data) <= PHOTO_LIMIT
 
 
 async def bot_name(token: str, api_url: str) -> str:
