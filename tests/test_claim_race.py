@@ -115,8 +115,8 @@ async def active(stage: Stage, task: str) -> int:
     return states.count("ACTIVE")
 
 
-async def test_six_races(database_url):
-    assert await race(database_url, 6) == [PLACES] * 6
+async def test_ten_races(database_url):
+    assert await race(database_url, 10) == [PLACES] * 10
 
 
 @pytest.mark.slow

@@ -246,8 +246,8 @@ class ProblemMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize(
     ("kind", "examples"),
     [
-        ("sqlite", 6),
-        pytest.param("postgresql", 2, marks=pytest.mark.postgres),
+        ("sqlite", 20),
+        pytest.param("postgresql", 5, marks=pytest.mark.postgres),
         pytest.param("sqlite", 60, marks=pytest.mark.slow),
         pytest.param("postgresql", 20, marks=[pytest.mark.postgres, pytest.mark.slow]),
     ],
