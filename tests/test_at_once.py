@@ -1,6 +1,7 @@
 """Replies that leave straight from their turn (bot.outbox.Relay.begin): stored as being sent in the turn's commit, in order, never twice."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -44,6 +45,28 @@ async def queue(machine, said, **fields):
         chat_id = await session.scalar(sa.select(OutboxMessage.chat_id))
         values = {"platform": "memory", "bot": "main", "chat_id": chat_id, "body": echo(said).to_json(), "send_after": NOW}
         session.add(OutboxMessage(dedupe_key=said, **{**values, **fields}))
+
+
+def hold_sends(platform):
+    """From now on a send that has `begun` goes on when it is let (`go_on`)."""
+    held, send = SimpleNamespace(begun=asyncio.Event(), go_on=asyncio.Event()), platform.send
+
+    async def slow(*arguments, **options):
+        held.begun.set()
+        await held.go_on.wait()
+        return await send(*arguments, **options)
+
+    platform.send = slow
+    return held
+
+
+async def assert_both_stay_behind_and_leave_in_order(machine):
+    """Neither answer has left, though only the first one failed; later both do."""
+    assert (machine.said(), await states(machine)) == (["早"], ["sent", "pending", "pending"])
+    machine.relay.limits._paused.clear()
+    machine.relay._held.clear()
+    await machine.pump()
+    assert machine.said() == ["早", "一", "二"]  # and neither is marked: nobody can have had it
 
 
 async def test_the_reply_is_being_sent_in_the_turns_own_commit(talking):
@@ -102,76 +125,46 @@ async def test_a_reply_does_not_overtake_what_waits_for_its_chat(talking):
 
 
 async def test_a_reply_goes_behind_the_one_that_is_on_its_way(talking):
-    release, send = asyncio.Event(), talking.platform.send
-
-    async def slow(*arguments, **options):
-        await release.wait()
-        return await send(*arguments, **options)
-
-    talking.platform.send = slow
+    held = hold_sends(talking.platform)
     for said in "一二三":
         await talking.arrive(said)
         await talking.all_turns()
     assert await states(talking) == ["sent", "sending", "sending", "sending"]
     assert len(talking.relay._sending) == 1
-    release.set()
+    held.go_on.set()
     await sent(talking)
     assert (talking.said(), set(await states(talking))) == (["早", "一", "二", "三"], {"sent"})
 
 
 async def test_what_stands_behind_a_message_that_did_not_leave_waits_with_it(talking):
-    release, begun = asyncio.Event(), asyncio.Event()
     Failing(talking.platform).next("send", ANN, NotSent("nobody there"))
-    send = talking.platform.send
-
-    async def slow(*arguments, **options):
-        begun.set()
-        await release.wait()
-        return await send(*arguments, **options)
-
-    talking.platform.send = slow
+    held = hold_sends(talking.platform)
     for said in "一二":
         await talking.arrive(said)
         await talking.all_turns()
-    release.set()
+    held.go_on.set()
     await sent(talking)
-    assert (talking.said(), await states(talking)) == (["早"], ["sent", "pending", "pending"])
-    talking.relay.limits._paused.clear()
-    talking.relay._held.clear()
-    await talking.pump()
-    assert talking.said() == ["早", "一", "二"]  # and neither is marked: nobody can have had it
+    await assert_both_stay_behind_and_leave_in_order(talking)
 
 
 async def test_a_reply_that_is_not_on_the_disk_yet_does_not_overtake_one_that_failed_meanwhile(talking, monkeypatch):
     """The first is under way when the turn of the second takes the chat too, and fails before that turn is on the disk."""
-    release, begun, kept = asyncio.Event(), asyncio.Event(), asyncio.Event()
     Failing(talking.platform).next("send", ANN, NotSent("nobody there"))
-    send = talking.platform.send
-
-    async def slow(*arguments, **options):
-        begun.set()
-        await release.wait()
-        return await send(*arguments, **options)
-
-    talking.platform.send = slow
+    held, kept = hold_sends(talking.platform), asyncio.Event()
     await talking.arrive("一")
     await talking.all_turns()
-    await begun.wait()
+    await held.begun.wait()
     await talking.arrive("二")
     rows = await talking.turns.claim()
     monkeypatch.setattr(talking.database, "durable", kept.wait)
     second = asyncio.create_task(talking.turns.run_rows(rows))
     await until(lambda: any(lane.coming for lane in talking.relay._lanes.values()))
-    release.set()
+    held.go_on.set()
     await asyncio.wait(talking.relay._sending)
     kept.set()
     await second
     await sent(talking)
-    assert (talking.said(), await states(talking)) == (["早"], ["sent", "pending", "pending"])
-    talking.relay.limits._paused.clear()
-    talking.relay._held.clear()
-    await talking.pump()
-    assert talking.said() == ["早", "一", "二"]
+    await assert_both_stay_behind_and_leave_in_order(talking)
 
 
 async def test_two_turns_of_one_chat_at_once_do_not_race_to_it(talking):
