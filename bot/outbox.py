@@ -70,13 +70,14 @@ _INSERT = sa.insert(_OUT).returning(_OUT.c.id, sort_by_parameter_order=True)
 class _Lane:
     """A chat that is taken, until nothing is left for it.
 
-    `rows`: what is to be sent there, one after another. `coming`: how many more are stored as being sent by a transaction that is not
-    on the disk yet. `stuck`: one of them stays behind as pending, and so do those behind it. `look`: the look at which it was taken.
+    `rows`: what is to be sent there, one after another, from the one that is under way on. `coming`: more that are stored as being sent
+    by a transaction that is not on the disk yet. `stuck`: one of them stays behind as pending, and so do those behind it. `look`: the
+    look at which it was taken.
     """
 
     look: int
     rows: list[Any] = field(default_factory=list)
-    coming: int = 0
+    coming: list[Any] = field(default_factory=list)
     sending: bool = False
     stuck: bool = False
 
@@ -205,23 +206,20 @@ class Relay:
         return True
 
     async def _adopt_orphans(self) -> None:
-        """Rows that a dead process was sending: nobody knows whether they arrived. Their own policy decides."""
-        async with self.database.connection() as connection:
-            await connection.execute(
-                sa.update(_OUT)
-                .where(_UNSENT, *self._mine(), _OUT.c.state == "sending", _OUT.c.kind == "toast")
-                .values(state="superseded", body=sa.null())
-            )
+        """Rows that a dead process was sending: nobody knows whether they arrived. Their own policy decides.
+
+        What this process sends itself, or has sent and not yet written down, is none of them: it may lead anew after a pause.
+        """
+        async with self.outcomes.written(), self.database.connection() as connection:
+            own = [row.id for lane in self._lanes.values() for row in (*lane.rows, *lane.coming)] + self.outcomes.unwritten
+            orphan = _UNSENT, *self._mine(), _OUT.c.state == "sending", _OUT.c.id.not_in([number for number in own if number is not None])
+            await connection.execute(sa.update(_OUT).where(*orphan, _OUT.c.kind == "toast").values(state="superseded", body=sa.null()))
             again = sa.or_(_OUT.c.uncertain.is_(False), _OUT.c.kind != "send", sa.literal(self.delivery.once))
             await connection.execute(
-                sa.update(_OUT)
-                .where(_UNSENT, *self._mine(), _OUT.c.state == "sending", _OUT.c.policy == "resend", again)
-                .values(state="pending", uncertain=not self.delivery.once)
+                sa.update(_OUT).where(*orphan, _OUT.c.policy == "resend", again).values(state="pending", uncertain=not self.delivery.once)
             )
             await connection.execute(
-                sa.update(_OUT)
-                .where(_UNSENT, *self._mine(), _OUT.c.state == "sending")
-                .values(state="dead", error="never answered, and not to be sent twice", body=sa.null())
+                sa.update(_OUT).where(*orphan).values(state="dead", error="never answered, and not to be sent twice", body=sa.null())
             )
 
     async def _step(self) -> float:
@@ -283,7 +281,7 @@ class Relay:
                 self._held[lane] = ready
                 waiting.add(lane)
             else:
-                self._lanes[lane] = _Lane(self._looks, coming=1)
+                self._lanes[lane] = _Lane(self._looks, coming=[row])
                 taken.append(row)
         return superseded, waiting
 
@@ -311,7 +309,7 @@ class Relay:
             if full or row.lane in closed or row.address is None or row.send_after > now or self._take(row, moment) > moment:
                 closed.add(row.lane)
                 continue
-            self._lanes.setdefault(row.lane, _Lane(self._looks)).coming += 1
+            self._lanes.setdefault(row.lane, _Lane(self._looks)).coming.append(row)
             row.state, row.attempts = "sending", 1
 
     def _take(self, row: Any, moment: float) -> float:
@@ -350,7 +348,7 @@ class Relay:
 
     async def _send(self, key: str, lane: _Lane) -> None:
         while lane.rows:
-            row = lane.rows.pop(0)
+            row = lane.rows[0]
             try:
                 if row.kind == "edit" and not row.message_id:  # what it changes may just have left: its number must be found
                     await self._write_down()
@@ -361,6 +359,7 @@ class Relay:
             self.sent += outcome.state == "sent"
             lane.stuck = lane.stuck or outcome.state == "pending"
             self.outcomes.add(outcome)
+            lane.rows.pop(0)
             if not lane.rows and (lane.stuck or row.id in self._waiting):
                 await self._write_down()  # the next look must find it written
         lane.sending = False
@@ -375,7 +374,8 @@ class Relay:
     def _not_coming(self, rows: Sequence[Any]) -> None:
         """These rows were expected in their lanes, and are there by now or never will be."""
         for row in rows:
-            self._lanes[lane_of(row)].coming -= 1
+            lane = self._lanes[lane_of(row)]
+            lane.coming = [other for other in lane.coming if other is not row]
             self._free(lane_of(row))
 
     def _free(self, key: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,22 +62,37 @@ class Outcomes:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(LATER, self._begin)
 
+    @property
+    def unwritten(self) -> list[int]:
+        """The numbers of the rows whose outcome is known here alone."""
+        return [outcome.row.id for outcome in self._owed]
+
     async def write(self) -> None:
         """Write everything now. What a power cut takes of it counts as in flight. Raises what a database that is away raises."""
+        async with self.written():
+            pass
+
+    @asynccontextmanager
+    async def written(self) -> AsyncIterator[None]:
+        """Everything is written, and during the block nothing more: what is `unwritten` stays so. Raises as `write` does."""
         async with self._writing:
-            if not self._owed:
-                return
-            outcomes, self._owed = self._owed, []
-            try:
-                async with self.database.connection(durable=False) as connection:
-                    for outcome in outcomes:
-                        await self._write(connection, outcome)
-            except (*STORAGE_ERRORS, asyncio.CancelledError):
-                self._owed = outcomes + self._owed
-                raise
-            except Exception as error:
-                log.error("outbox.outcomes_failed", error=describe(error))
-                await self._write_each(outcomes)
+            await self._write_all()
+            yield
+
+    async def _write_all(self) -> None:
+        if not self._owed:
+            return
+        outcomes, self._owed = self._owed, []
+        try:
+            async with self.database.connection(durable=False) as connection:
+                for outcome in outcomes:
+                    await self._write(connection, outcome)
+        except (*STORAGE_ERRORS, asyncio.CancelledError):
+            self._owed = outcomes + self._owed
+            raise
+        except Exception as error:
+            log.error("outbox.outcomes_failed", error=describe(error))
+            await self._write_each(outcomes)
         for outcome in outcomes:
             if outcome.state == "dead":
                 log.warning("outbox.dead", row=outcome.row.id, kind=outcome.row.kind, error=outcome.error)

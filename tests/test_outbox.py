@@ -414,6 +414,35 @@ async def test_a_second_process_does_not_send_until_the_first_is_gone(two_machin
     assert desk.said() == ["一", "二"]
 
 
+async def test_what_a_process_sends_itself_is_no_orphan_when_it_leads_again(desk_on_both, monkeypatch):
+    """After a database that was away for a whole lease: one message is in flight still, of another nobody could write down that it left."""
+    desk, machine = desk_on_both, desk_on_both.machine
+    write, broken, go_on, send = machine.relay.outcomes._write, True, asyncio.Event(), machine.platform.send
+
+    async def refuse(connection, outcome):
+        if broken:
+            raise OSError("away")
+        await write(connection, outcome)
+
+    async def slow_to_ann(chat, *arguments, **options):
+        if chat == ANN:
+            await go_on.wait()
+        return await send(chat, *arguments, **options)
+
+    monkeypatch.setattr(machine.relay.outcomes, "_write", refuse)
+    machine.platform.send = slow_to_ann
+    await desk.post(ANN, "一")
+    await desk.post(BOB, "二")
+    await machine.relay._step()
+    await until(lambda: machine.relay.outcomes)
+    broken = False
+    desk.seconds.now += LEASE_SECONDS + 1
+    await machine.relay._step()
+    go_on.set()
+    await desk.pump()
+    assert (desk.said(), desk.said(BOB), await desk.states()) == (["一"], ["二"], ["sent", "sent"])
+
+
 async def test_who_wakes_after_its_lease_takes_nothing_that_another_sends(two_machines, seconds):
     """Both believe to lead; every message still leaves once."""
     one, other = two_machines
