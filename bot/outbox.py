@@ -106,6 +106,7 @@ class Relay:
         self._left_over = 0
         self._stopping = False
         self._leading_until = 0.0
+        self._orphans = True
         self.sent = 0
         self.rest = 0.5
 
@@ -192,23 +193,37 @@ class Relay:
     def _asked(self) -> dict[str, Any]:
         return {"platform": self.platform.name, "bot": self.platform.bot, "now": self.clock.now()}
 
+    @property
+    def _leads(self) -> bool:
+        return time.monotonic() < self._leading_until
+
+    def _ask_for_orphans(self) -> None:
+        """Lead anew at the next look: a commit that broke off may have been one, and then its rows stand as being sent by nobody."""
+        self._leading_until, self._orphans = 0.0, True
+
     async def _lead(self) -> bool:
-        now = time.monotonic()
-        if now < self._leading_until:
+        if self._leads and not self._orphans:
             return True
-        fresh = self._leading_until == 0.0 or now > self._leading_until + 10.0
+        now = time.monotonic()
+        if self._orphans or now > self._leading_until + 10.0:
+            self._ask_for_orphans()
         if not await self.leases.hold(self._lease):
-            self._leading_until = 0.0
+            self._ask_for_orphans()
             return False
-        if fresh:
-            await self._adopt_orphans()
+        if self._orphans:
+            self._orphans = False  # before: what is asked for meanwhile is asked again
+            try:
+                await self._adopt_orphans()
+            except BaseException:
+                self._ask_for_orphans()
+                raise
         self._leading_until = now + TRUSTED  # not before the orphans are adopted: a turn may begin to send from now on
         return True
 
     async def _adopt_orphans(self) -> None:
-        """Rows that a dead process was sending: nobody knows whether they arrived. Their own policy decides.
+        """Rows that stand as being sent by nobody alive: nobody knows whether they arrived. Their own policy decides.
 
-        What this process sends itself, or has sent and not yet written down, is none of them: it may lead anew after a pause.
+        What this process sends itself, or has sent and not yet written down, is none of them: it may lead anew at any time.
         """
         async with self.outcomes.written(), self.database.connection() as connection:
             own = [row.id for lane in self._lanes.values() for row in (*lane.rows, *lane.coming)] + self.outcomes.unwritten
@@ -250,6 +265,7 @@ class Relay:
                 mine = await connection.execute(_SENDING, {"rows": [row.id for row in taken]}) if taken else None
                 still = set(mine.scalars()) if mine else set()
         except BaseException:
+            self._ask_for_orphans()
             self._not_coming(taken)
             raise
         for number in superseded:
@@ -290,12 +306,12 @@ class Relay:
         """Take the chats of those of a turn's rows that may leave as soon as they are on the disk; such a row is to be stored as
         `sending`. After the commit they are for `send`, and when it fails for `let_go`.
         """
-        if self._stopping or time.monotonic() >= self._leading_until:
+        if self._stopping or not self._leads:
             return
         self._begin(rows, (await connection.execute(_QUEUED, self._asked())).scalars().all())
         # Whoever became the relay meanwhile has asked already what was being sent, and would not hear of these. (On SQLite nobody
-        # becomes anything during a transaction of ours.)
-        if not self.database.sqlite and not await self.leases.holds(connection, self._lease):
+        # becomes anything during a transaction of ours.) Nor would this process, where it looks for orphans just now.
+        if not self.database.sqlite and not (await self.leases.holds(connection, self._lease) and self._leads):
             self.let_go(rows)
 
     def _begin(self, rows: Sequence[Outgoing], queued: Collection[str | None]) -> None:
@@ -324,6 +340,7 @@ class Relay:
         """These rows will not leave straight from their turn: nothing was committed, or another process sends."""
         for row in rows:
             if row.state == "sending":
+                self._ask_for_orphans()
                 row.state, row.attempts = "pending", 0
                 self._not_coming([row])
 

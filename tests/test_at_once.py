@@ -1,6 +1,7 @@
 """Replies that leave straight from their turn (bot.outbox.Relay.begin): stored as being sent in the turn's commit, in order, never twice."""
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from bot.delivery import Outgoing
 from bot.outbox import insert
 from bot.platforms.base import NotSent
 from models import InboxMessage, OutboxMessage
+from models.database import Away
 from texts.render import text
 
 ANN = "private:ann"
@@ -227,8 +229,46 @@ async def test_a_turn_that_is_not_committed_sends_nothing_and_frees_its_chat(tal
     assert (await states(talking), talking.relay._lanes, talking.said()) == (["sent"], {}, ["早"])
     await talking.change(InboxMessage, not_before=0.0)
     await talking.all_turns()
-    await sent(talking)
+    await talking.pump()
     assert talking.said() == ["早", "二"]
+
+
+def lose_the_answer(machine, monkeypatch):
+    """The transaction that makes a message one that is being sent is committed, and its caller hears that the connection broke."""
+    real, lost = machine.database.connection, []
+
+    @contextlib.asynccontextmanager
+    async def breaking(*given, **named):
+        async with real(*given, **named) as connection:
+            yield connection
+        async with real() as connection:
+            sending = (await connection.execute(sa.text("select count(*) from outbox where state = 'sending'"))).scalar()
+        if sending and not lost:
+            lost.append(sending)
+            raise Away("the connection broke during COMMIT")
+
+    monkeypatch.setattr(machine.database, "connection", breaking)
+    return lost
+
+
+async def test_a_reply_whose_commit_was_one_though_it_broke_off_is_sent(talking, monkeypatch):
+    await talking.arrive("二")
+    rows = await talking.turns.claim()
+    lost = lose_the_answer(talking, monkeypatch)
+    await talking.turns.run_rows(rows)
+    assert lost
+    await talking.pump()
+    assert (talking.said(), set(await states(talking))) == (["早", f"二\n{AGAIN}"], {"sent"})
+
+
+async def test_a_message_whose_look_broke_off_after_its_commit_is_sent(talking, monkeypatch):
+    await queue(talking, "先")
+    lost = lose_the_answer(talking, monkeypatch)
+    with pytest.raises(Away):
+        await talking.relay._step()
+    assert lost
+    await talking.pump()
+    assert (talking.said(), set(await states(talking))) == (["早", f"先\n{AGAIN}"], {"sent"})
 
 
 async def test_a_handler_that_dies_with_the_process_takes_no_chat_with_it(talking):
