@@ -175,6 +175,9 @@ class Alarms:
         if job is None:
             await self._finish(row, "failed", f"scheduler/jobs.py has no job {row.job!r}")
             return
+        if row.attempts > ATTEMPTS:
+            await self._finish(row, "failed", "the process died in this job, each time")
+            return
         try:
             async with self.database.connection() as connection, session_on(connection) as session:
                 context = Context(session, self.clock.now(), SCHEDULER, await ground(session), f"occurrence:{row.id}")

@@ -191,6 +191,25 @@ async def test_a_crash_between_the_effect_and_its_done_leaves_neither(bench, sec
     assert await bench.counts() == [1]
 
 
+async def test_a_job_in_which_the_process_dies_each_time_is_given_up_and_does_not_stop_the_others(bench_sqlite, seconds):
+    bench = bench_sqlite
+    await bench.set("alarm", "deadly", NOW)
+    await bench.set("second", "good", NOW)
+
+    async def die(context, subject):
+        if subject == "deadly":
+            raise Crash
+
+    bench.fail = die
+    for _ in range(ATTEMPTS):
+        with pytest.raises(Crash):
+            await bench.alarms().tick()
+        seconds.now += LEASE_SECONDS + 1
+    assert await bench.alarms().tick() == 2
+    assert [(row.job, row.state) for row in await bench.occurrences()] == [("alarm", "failed"), ("second", "done")]
+    assert "died" in (await bench.occurrences())[0].outcome
+
+
 async def test_what_a_dead_process_of_this_host_was_running_is_free_at_once(bench_sqlite):
     bench = bench_sqlite
     await bench.set("alarm", "s", NOW)
