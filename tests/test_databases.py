@@ -61,6 +61,19 @@ async def test_neither_is_anything_left_behind(database_url, time):
     assert "left_behind" not in await tables(database_url)
 
 
+@pytest.mark.postgres
+async def test_a_database_in_which_somebody_is_still_at_work_is_not_given_to_the_next_test(databases):
+    with databases.fresh("postgresql") as url:
+        engine = create_async_engine(url)
+        connection = await engine.connect()
+        await connection.execute(sa.text("insert into counter (name, value) values ('late', 1)"))  # and its commit would come later
+    with databases.fresh("postgresql") as another:
+        assert another != url
+    await connection.invalidate()
+    await connection.close()
+    await engine.dispose()
+
+
 async def test_a_bare_database_has_no_tables(bare_database_url):
     assert await tables(bare_database_url) == set()
 
