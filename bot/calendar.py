@@ -84,7 +84,7 @@ async def show(settings: Settings, begin: str, until: str, language: str) -> int
             last = date.fromisoformat(until) if until else first + SPAN
             land = await ground(session)
             lines = page(land, now, first, last, await alarms(session, first, last), language)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         print(error, file=sys.stderr)
         return 1
     except LookupError:

@@ -74,3 +74,5 @@ async def test_the_command_says_what_it_cannot_read(world_sqlite, capsys):
     assert "WT-" in capsys.readouterr().out
     assert await show(settings, "yesterday", "", "zh_CN") == 1
     assert "yesterday" in capsys.readouterr().err
+    assert await show(settings, "9999-12-20", "", "zh_CN") == 1  # thirty days later there are no dates any more
+    assert capsys.readouterr().err
