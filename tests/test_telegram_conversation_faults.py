@@ -176,6 +176,7 @@ async def test_no_name_phone_word_or_secret_is_logged(prepared_url, tmp_path, ca
 
     caplog.set_level(logging.DEBUG)
     async with telegram_world(prepared_url, tmp_path, webhook=True) as town:
+        before = structlog.get_config()
         set_up_logging(town.settings.model_copy(update={"LOG_LEVEL": "DEBUG"}))
         monkeypatch.setattr(intake, "submit", failing)
         try:
@@ -195,7 +196,7 @@ async def test_no_name_phone_word_or_secret_is_logged(prepared_url, tmp_path, ca
             said = town.telegram.private(town.people["ST04"].user).messages.values()
             link = next(message for message in said if "link-" in message.get("text", ""))
         finally:
-            structlog.reset_defaults()
+            structlog.configure(**before)  # the tests' own: structlog's draws a picture of every traceback of the tests that follow
     printed = capsys.readouterr()
     logged = caplog.text + printed.out + printed.err
     assert "turn.failed" in logged
