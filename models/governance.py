@@ -77,7 +77,7 @@ class Attendance(SQLModel, table=True):
     meeting_id: str = Field(foreign_key="meeting.id", index=True)
     unit_code: str | None = None
     person_id: str | None = Field(default=None, foreign_key="person.id")
-    guest: bool = False
+    guest: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     reply: str = ""
     replied_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     leave_reason: str | None = Field(default=None, sa_type=Encrypted)

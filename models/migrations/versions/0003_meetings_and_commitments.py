@@ -192,7 +192,6 @@ def upgrade() -> None:
         sa.Column("meeting_id", sa.String(), nullable=False),
         sa.Column("unit_code", sa.String(), nullable=True),
         sa.Column("person_id", sa.String(), nullable=True),
-        sa.Column("guest", sa.Boolean(), nullable=False),
         sa.Column("reply", sa.String(), nullable=False),
         sa.Column("replied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("leave_reason", sa.LargeBinary(), nullable=True),
