@@ -26,7 +26,7 @@ from bot.turn import Turns
 from bot.web import make_web
 from handlers import root
 from models import OutboxMessage, keyring
-from models.database import STORAGE_ERRORS, Database, migrate
+from models.database import STORAGE_ERRORS, Database, describe, migrate
 from scheduler.clock import Alarms
 from services import building_doors, deep_links, upkeep
 from services.clock import Clock, HandClock, SystemClock
@@ -182,12 +182,17 @@ class Application:
                 relay.wake.set()
 
     def _dead(self, _number: int) -> None:
-        self._tasks.append(asyncio.create_task(self._expect_report()))
+        self._tasks.append(task := asyncio.create_task(self._expect_report()))
+        task.add_done_callback(self._tasks.remove)
 
     async def _expect_report(self) -> None:
-        with suppress(LookupError):
+        try:
             async with self.database.transaction() as session:
                 await upkeep.expect_report(Context(session, self.clock.now(), SCHEDULER, await ground(session), "dead"))
+        except LookupError:
+            return
+        except STORAGE_ERRORS as error:  # the next dead letter asks again
+            log.warning("outbox.unreachable", error=describe(error))
 
     async def settle(self, inbox_id: int) -> None:
         """Wait until a turn is over and everything it sent, to anybody, has been delivered (or is held for later)."""

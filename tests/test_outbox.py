@@ -510,6 +510,16 @@ async def test_outcomes_are_written_when_the_database_is_back(desk, monkeypatch)
     assert (desk.said(), await desk.states()) == (["一"], ["sent"])
 
 
+async def test_what_reports_dead_letters_is_over_when_it_is_over(world_sqlite):
+    """A service that runs for a year keeps nothing of each."""
+    app, before = world_sqlite.app, list(world_sqlite.app._tasks)
+    for number in range(3):
+        app._dead(number)
+    await asyncio.gather(*app._tasks[len(before) :])
+    await asyncio.sleep(0)
+    assert app._tasks == before
+
+
 async def test_delivered_waits_for_its_own_platform_alone(desk):
     """With two platforms in one process, one never learns of the other's deliveries."""
     numbers = await desk.post(ANN, "一")
