@@ -145,7 +145,7 @@ class Site:
 
     async def rows(self, model: Any, *where: Any) -> list[Any]:
         async with self.app.database.transaction() as session:
-            return list(await session.scalars(sa.select(model).where(*where)))
+            return list(await session.scalars(sa.select(model).where(*where).order_by(*sa.inspect(model).primary_key)))
 
     async def door(self, name: str = "青禾苑3幢") -> str:
         return next(place.door for place in await self.rows(Place) if place.name == name)

@@ -116,7 +116,7 @@ class Site:
 
     async def rows(self, model, *where):
         async with self.app.database.transaction() as session:
-            return list(await session.scalars(sa.select(model).where(*where)))
+            return list(await session.scalars(sa.select(model).where(*where).order_by(*sa.inspect(model).primary_key)))
 
 
 @asynccontextmanager

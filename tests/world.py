@@ -153,8 +153,9 @@ class World:
         await self.app.drain()
 
     async def rows(self, model: Any, *where: Any) -> list[Any]:
+        """The stored rows, in order of id, which is roughly that of their making."""
         async with self.app.database.transaction() as session:
-            return list(await session.scalars(sa.select(model).where(*where)))
+            return list(await session.scalars(sa.select(model).where(*where).order_by(*sa.inspect(model).primary_key)))
 
     def messages(self, chat: str) -> list[Shown]:
         return [shown for shown in self.platform.messages if shown.chat == chat]
