@@ -96,7 +96,7 @@ async def apologise(session: AsyncSession, event: Event, platform: Platform, num
 def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: str, has_buttons: bool) -> Text | Press:
     """The press that a typed label (or, without buttons, a number) of the last menu means; else the text itself.
 
-    What the grammar knows is left to it: a typed 满意 means more than its button.
+    What the grammar knows is left to it: a typed 满意 means more than its button. 匿名提交 under its button means just that.
     """
     if not menu or event.chat.kind != "private":
         return event
@@ -104,7 +104,7 @@ def typed_press(event: Text, menu: Sequence[Sequence[str]] | None, message_id: s
     chosen = next((action for label, action in menu if normalise(label) == said), None)
     if chosen is None and not has_buttons and said.isdecimal() and 1 <= int(said) <= len(menu):
         chosen = menu[int(said) - 1][1]
-    if chosen is None or recognise(event.text) is not None:
+    if chosen is None or ((known := recognise(event.text)) is not None and not known[0].button):
         return event
     return Press(sender=event.sender, chat=event.chat, message_id=message_id, reply_to=event.reply_to, action=chosen)
 

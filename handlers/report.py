@@ -25,8 +25,10 @@ async def ask_what(message: Text, context: Context) -> Reply:
     return Ask(Report.what, screen("report.ask_what"))
 
 
-@router.message(Phrase("anonymous_start"), to=Report.what)
-async def ask_what_anonymously(message: Text, context: Context) -> Reply:
+@router.message(Phrase("anonymous_start"), to=AFTER_TEXT)
+async def ask_what_anonymously(message: Text, context: Context, step: str) -> Reply:
+    if step in {state.name for state in AFTER_TEXT} and intake.make_anonymous(context):
+        return await ask_next(context)
     intake.begin(context, anonymous=True)
     return Ask(Report.what, screen("report.ask_what_anonymous"))
 

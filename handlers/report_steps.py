@@ -31,6 +31,7 @@ async def ask_next(context: Context, *, clear: bool = False, edit: bool = False,
     assert draft is not None
     await context.session.flush()
     draft.data["message"] = draft.data.get("message") or context.message_id
+    await intake.forget_named(context)
     data, card = draft.data, f"draft:{draft.id}"
     match await intake.next_question(context):
         case "urgent":

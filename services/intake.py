@@ -317,6 +317,28 @@ async def discard(context: Context, draft_id: str) -> None:
     context.draft = None
 
 
+def make_anonymous(context: Context) -> bool:
+    """Let what was told be an anonymous report from now on; whether anything was told."""
+    data = _draft(context).data
+    if not data.get("text") and not data.get("voice"):
+        return False
+    data["anonymous"] = True
+    return True
+
+
+async def forget_named(context: Context) -> None:
+    """What an anonymous report tells cannot be sent under the name any more: drafts of the same matter are thrown away."""
+    draft = _draft(context)
+    if not draft.data.get("anonymous"):
+        return
+    own = sa.select(Draft).where(col(Draft.account_id) == draft.account_id, col(Draft.kind) == draft.kind, col(Draft.id) != draft.id)
+    for other in await context.session.scalars(own):
+        told = other.data.get("text", "")
+        if not other.data.get("anonymous") and told and understanding.same_matter(told, draft.data.get("text", "")):
+            await context.session.execute(sa.delete(Media).where(col(Media.owner) == f"draft:{other.id}"))
+            await context.session.delete(other)
+
+
 async def consent(context: Context) -> None:
     """提交 is the consent to the privacy notice shown on the card (domain.md §1)."""
     person = context.actor.person

@@ -100,3 +100,40 @@ async def test_somebody_else_cannot_rate_it(world):
     await world.person("R102").presses_action(f"rate:{problem.id}:good")
     (problem,) = await world.rows(Problem, Problem.code == "WT-20261123-0001")
     assert problem.rating is None
+
+
+async def test_a_typed_label_sends_what_is_on_the_card_anonymously(world_sqlite):
+    resident = world_sqlite.person("R104")
+    await resident.says("2幢有人群租")
+    assert (await resident.says("匿名提交")).shows("已收到 WT-20261123-0001", "匿名")
+    await _nobody_reads(world_sqlite, resident, "郑佳音")
+    await resident.says("匿名报：8幢有人养鸡")
+    assert (await resident.says("匿名提交")).shows("已收到 WT-20261123-0002", "匿名")
+    await resident.says("匿名报：9幢有人养鸡")
+    assert (await resident.says("提交")).shows("已收到 WT-20261123-0003", "匿名")
+    await _nobody_reads(world_sqlite, resident, "郑佳音")
+
+
+async def test_what_was_told_becomes_anonymous_and_no_older_card_tells_the_name(world_sqlite):
+    resident = world_sqlite.person("R104")
+    await resident.says("9幢路灯不亮")
+    other = resident.last
+    await resident.says("2幢有人群租")
+    first = resident.last
+    await resident.says("匿名报：2幢有人群租，天天吵")
+    assert (await resident.presses("提交", message=first)).shows("草稿")
+    await resident.says("提交")
+    await resident.says("3幢有人飞线充电")
+    second = resident.last
+    card = await resident.says("我要匿名举报")
+    assert card.shows("3幢有人飞线充电")
+    assert "提交" not in card.buttons
+    assert (await resident.presses("提交", message=second)).shows("已收到 WT-20261123-0002", "匿名")
+    await _nobody_reads(world_sqlite, resident, "郑佳音")
+    assert (await resident.presses("提交", message=other)).shows("【路灯】")
+
+
+async def _nobody_reads(world, resident, name):
+    problems = await world.rows(Problem, Problem.code.like("WT-20261123-%"))
+    assert problems and {(one.anonymous, one.reporter_id) for one in problems} == {(True, None)}
+    assert not [shown for shown in world.platform.messages if shown.chat != resident.private and name in shown.message.text]

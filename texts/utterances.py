@@ -23,6 +23,7 @@ class Intent:
     """One intent: compiled patterns, the slots they fill, where it may be said (private, group, any), its Latin command.
 
     `pointed`: said in a group, it is answered with the way to the private chat (short everyday words are not).
+    `button`: typed where a button of this label stands, the button is meant.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Intent:
     command: str
     spoken: str
     pointed: bool = True
+    button: bool = False
 
     def match(self, said: str) -> dict[str, str] | None:
         """The slots by name ("" where a form leaves one out), or None when `said` (normalised) is something else."""
@@ -77,6 +79,7 @@ def _compile(name: str, entry: dict[str, object], slots: dict[str, str]) -> Inte
     return Intent(
         name, str(entry.get("where", "private")), tuple(patterns), frozenset(found),
         str(entry.get("command", "")), str(entry.get("spoken", "")), entry.get("pointed", True) is True,
+        entry.get("button", False) is True,
     )  # fmt: skip
 
 
