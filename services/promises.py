@@ -159,15 +159,21 @@ async def values(context: Context, promise: Commitment, *, private: bool = False
     return {
         "code": promise.code, "owner": name, "kind": Key(f"promise.kind.{promise.owner_kind}"), "year": str(promise.year),
         "count": len(promise.items), "state": Key(f"state.commitment.{promise.state}"), "lines": lines(promise, private=private),
-        "result": result(promise, private=private) if promise.state in ("EVALUATED", "OBJECTED", "ARCHIVED") else None,
+        "result": result(promise, private=private) if _judged(promise, private=private) else None,
         "reason": promise.return_reason if private and promise.state == "DRAFT" else None,
     }  # fmt: skip
 
 
+def _judged(promise: Commitment, *, private: bool) -> bool:
+    """Whether the confirmed result may be read: by others when it is published, not while its owner previews or objects (domain.md §0.2)."""
+    return promise.state == "ARCHIVED" or (private and promise.state in ("EVALUATED", "OBJECTED"))
+
+
 def lines(promise: Commitment, *, private: bool = False) -> Key | None:
-    """The items of a promise with what became of them."""
-    shown = []
-    for number, item in enumerate(promise.items, 1):
+    """The items of a promise with what became of them; others read of an unpublished verdict only what its owner said."""
+    shown, verdict = [], () if private or promise.state == "ARCHIVED" else ("result", "excused")
+    for number, whole in enumerate(promise.items, 1):
+        item = {part: value for part, value in whole.items() if part not in verdict}
         what = item.get("result") or ("excused" if item.get("excused") else item.get("said"))
         note = _mark(item)
         reason = item.get("reason") if what in ("not", "excused", "partly") else None

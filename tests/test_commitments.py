@@ -242,6 +242,7 @@ async def test_december(databases, tmp_path):
         await world.at("2026-12-25T23:00")
         assert (await secretary.says(f"评定 {OWN} 兑现")).shows("还在评诺")
         await world.at("2026-12-28T09:00")
+        neighbour, unjudged = world.person("R101"), await world.person("R101").says(OWN)
         assert "2份等您确认结果，请12月29日17:30前" in world.pushes("ST04")[-1]
         assert (await world.person("R101").says(f"评诺 {OWN} 兑现")).shows("现在没有评诺")
         await secretary.presses("评定承诺")
@@ -250,12 +251,16 @@ async def test_december(databases, tmp_path):
         assert shown.shows("党员互评：3人，均分100.0", "群众评：2人，不足3人，不计入", "按比例放大", "综合：71.4分", "建议：部分兑现")
         assert (await world.person("ST05").says(f"评定 {OWN} 兑现")).shows("没有权限")
         assert (await secretary.presses("第3项属客观原因")).shows("客观原因，不计入")
+        assert (await neighbour.says(OWN)).text == unjudged.text  # others read of no verdict before it is published
         assert (await secretary.presses("确认部分兑现")).shows("部分兑现（客观原因：场地维修）", "1月5日17:30", "暂按法定节假日推算")
         promise = await the_promise(world)
         assert ([item["result"] for item in promise.items], round(promise.score, 1)) == (["kept", "kept", "excused"], 71.4)
         assert "先给您看" in world.pushes("M01")[-1]
+        assert (await neighbour.says(OWN)).text == unjudged.text.replace("评诺中", "已评定")
+        assert "评定：" not in await neighbour.says("承诺公示") and (await member.says(OWN)).shows("部分兑现")
         assert (await member.says("我有异议：讲座办过一次")).shows("由书记复核")
         assert "讲座办过一次" in world.pushes("ST04")[-1]
+        assert "部分兑现" not in await neighbour.says(OWN) and "评定：" not in await neighbour.says("承诺公示")
 
         # 31 December: what is objected to waits, the rest is published without a ranking
         await secretary.says("评定 CN-20260228-0011 兑现")
@@ -265,6 +270,7 @@ async def test_december(databases, tmp_path):
         assert (await secretary.says(f"评定 {OWN} 未兑现，第1项未完成，第2项未完成")).shows("未兑现（客观原因：场地维修）")
         (listed,) = [shown for shown in world.messages("public") if "践诺结果" in shown.message.text]
         assert "陈书禾 未兑现（客观原因：场地维修）" in listed.message.text
+        assert (await neighbour.says(OWN)).shows("未兑现（客观原因：场地维修）", "（客观原因，不计入）")
         assert (await the_promise(world)).state == "ARCHIVED"
         assert (await world.person("ST03").says("导出 承诺台账 2026年")).shows("承诺台账")
         await world.at("2027-01-05T17:31")
