@@ -46,6 +46,7 @@ from handlers import (
 )
 
 root = Router("root")
+root.middleware(staff.end_question)
 root.include(
     start.router,
     groups.router,

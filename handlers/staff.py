@@ -1,7 +1,7 @@
 """What staff write about a problem, each a command with its number.
 
 leader: 受理 WT-…                                bot: taken up, contact by …  [撤销] while nobody outside was told
-leader: 办结 WT-… 已更换                          bot: so many more characters, the first are kept → the rest → done
+leader: 办结 WT-… 已更换                          bot: so many more characters, the first are kept → the rest → done; another matter ends it
 leader: 上报母墙 WT-…                            bot: why? → a sentence → done
 coordinator: 不受理 WT-…                          bot: the four listed reasons as buttons
 anybody on the staff: 待办, 撤销, 代录:…
@@ -9,12 +9,17 @@ anybody on the staff: 待办, 撤销, 代录:…
 
 from __future__ import annotations
 
-from bot.events import Press, Text
-from bot.router import Ask, End, Phrase, Reply, Router, Say, State, Steps
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from bot.events import Event, Press, Text
+from bot.router import KEEP, Ask, End, Phrase, Reply, Router, Say, State, Steps
 from services import Context, desk, problems, tickets
 from services.dialogs import Answer
 from texts.actions import Do
 from texts.screen import screen
+from texts.utterances import normalise, recognise
 
 router = Router("staff")
 
@@ -130,6 +135,20 @@ async def undo_last(message: Text, context: Context) -> Reply:
 async def undo(press: Press, context: Context, log: str) -> Reply:
     answer = await desk.undo(context, log)
     return Say(answer.screen, subject=answer.subject, clear=True)
+
+
+async def end_question(
+    call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
+) -> Reply | None:
+    """A command or a press about something else ends the open question: what is written after it is not for the ticket any more."""
+    context: Context = data["context"]
+    reply = await call(event, data)
+    said = event.text if isinstance(event, Text) and recognise(event.text) else event.action if isinstance(event, Press) else ""
+    if data["step"] != Words.text.name or not said or reply is None or reply.step is not KEEP or reply.toast is not None:
+        return reply
+    if not await desk.leave_words(context, normalise(said)):
+        return reply
+    return replace(reply, step=None)
 
 
 @router.message(Words.text, to=Words.text)

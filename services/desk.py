@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ from texts.utterances import intents, normalise
 
 LISTED = 10
 DRAFT = "words"
+PATIENCE = timedelta(hours=1)
 
 Run = Callable[[Context, Problem, str, date | None], Awaitable[StateLog]]
 # What else is put back when a move of such an object is undone; the service of its life enters itself.
@@ -73,23 +74,47 @@ async def perform(context: Context, name: str, problem: Problem, words: str = ""
     await problems.require(context, problem, verb.event)
     words, subject = words.strip(), tickets.subject(problem)
     if verb.dated and not day:
-        dialogs.wait(context, DRAFT, problem, verb=name, words=words, day="")
-        return Answer(screen(f"{verb.ask}_day", code=problem.code), waiting=True, subject=subject)
+        return _ask(context, f"{verb.ask}_day", problem, name, words)
     missing = problems.missing_characters(words) if name == "resolve" else int(not words)
     if verb.ask and missing:
-        dialogs.wait(context, DRAFT, problem, verb=name, words=words, day=day)
-        if words:
-            return Answer(screen("resolve.short", missing=missing, text=words), waiting=True, subject=subject)
-        return Answer(screen(verb.ask, code=problem.code), waiting=True, subject=subject)
+        return _ask(context, "resolve.short" if words else verb.ask, problem, name, words, day, missing=missing)
     today = local(context.now).date()
     log = await verb.run(context, problem, words, problems.parse_day(day, today) if verb.dated else None)
     return Answer(await done(context, problem, log, f"done.{name}"), subject=subject)
 
 
+def _ask(context: Context, key: str, problem: Problem, name: str, words: str, day: str = "", **values: Value) -> Answer:
+    """Wait for the words of a verb; which ticket they are for is said, and the way out."""
+    dialogs.wait(context, DRAFT, problem, verb=name, words=words, day=day, asked=context.now.isoformat())
+    shown = screen(key, [Button("button.cancel", Do.cancel())], code=problem.code, text=words, **values)
+    return Answer(shown, waiting=True, subject=tickets.subject(problem))
+
+
+async def leave_words(context: Context, said: str) -> bool:
+    """Whether the words that a verb waits for are awaited no longer, since `said` (a command, a press) is about something else.
+
+    What names the same ticket leaves the question open: who looks at it once more goes on writing.
+    """
+    draft = context.draft
+    if draft is None or draft.kind != DRAFT:
+        return False
+    problem = await problems.get(context, draft.data["problem"])
+    if problem.code in said.upper() or problem.id in said:
+        return False
+    await context.session.delete(draft)
+    context.draft = None
+    return True
+
+
 async def more_words(context: Context, said: str) -> Answer:
-    """Go on with the verb that waits for words: what was written before stays in front. Raises Refusal: none waits."""
+    """Go on with the verb that waits for words: what was written before stays in front. Raises Refusal: none waits.
+
+    After an hour it is asked whether they are meant for that ticket: what is written then may be about anything.
+    """
     problem, data = await dialogs.waited(context, DRAFT)
     name, day, said = data["verb"], data["day"], said.strip()
+    if context.now - datetime.fromisoformat(data["asked"]) > PATIENCE:
+        return _ask(context, "ask.still", problem, name, data["words"], day, said=said)
     if VERBS[name].dated and not day:
         day, said = _day_first(name, problem, said)
     words = " ".join(filter(None, (data["words"], said)))

@@ -225,7 +225,7 @@ async def test_a_short_result_loses_nothing(stage):
     async with stage.turn("ST04") as context:
         answer = await desk.perform(context, "resolve", await problems.find(context, code), "灯修好了")
         assert answer.waiting
-        assert text(answer.screen) == "还差6个字，写过的已记下：“灯修好了”。请接着写。"
+        assert text(answer.screen) == f"{code} 还差6个字，写过的已记下：“灯修好了”。请接着写。"
         answer = await desk.more_words(context, "换了新灯泡")
         assert not answer.waiting
     problem = await find(stage, code)
