@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import ChatAccount, OutboxMessage, Person, Problem, ProblemSupporter, StateLog, keyring
-from services import audit, dialogs, due_alarms, intake, moves, problems, tickets, understanding
+from services import audit, dialogs, due_alarms, intake, mine, moves, problems, tickets, understanding
 from services.context import Context, Refusal
 from services.dialogs import Answer
 from services.identity import roles_of
@@ -26,7 +26,7 @@ from texts import problem_screens
 from texts.actions import Do
 from texts.answers import meaning, meanings
 from texts.screen import Button, Key, Screen, Value, screen
-from texts.utterances import intents, normalise
+from texts.utterances import code_within, intents, normalise
 
 LISTED = 10
 DRAFT = "words"
@@ -113,7 +113,7 @@ async def more_words(context: Context, said: str) -> Answer:
     """
     problem, data = await dialogs.waited(context, DRAFT)
     name, day, said = data["verb"], data["day"], said.strip()
-    if context.now - datetime.fromisoformat(data["asked"]) > PATIENCE:
+    if "asked" in data and context.now - datetime.fromisoformat(data["asked"]) > PATIENCE:
         return _ask(context, "ask.still", problem, name, data["words"], day, said=said)
     if VERBS[name].dated and not day:
         day, said = _day_first(name, problem, said)
@@ -250,9 +250,14 @@ async def _unmerge(context: Context, problem: Problem, before: dict[str, Any]) -
 
 
 # -- the day's list -------------------------------------------------------------------------------------------------
+def handles(context: Context) -> bool:
+    """Whether the actor handles tickets."""
+    return context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary")
+
+
 async def todo(context: Context) -> Answer:
     """What waits for the actor: first what nobody has taken up, then by deadline; at most ten, a button for each."""
-    if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
+    if not handles(context):
         raise Refusal("refused.only.grid_leader")
     states = ("SUBMITTED", "ACCEPTED", "IN_PROGRESS")
     waiting = sa.select(Problem).where(col(Problem.state).in_(states), problems.in_charge(context))
@@ -268,10 +273,21 @@ async def todo(context: Context) -> Answer:
     return Answer(shown, subject=tickets.subject(found[0]) if len(found) == 1 else "")
 
 
+def is_about_ticket(said: str) -> bool:
+    """Whether a sentence that is no command names a ticket; a danger is reported whatever else it says."""
+    return bool(code_within(said)) and not understanding.understand(said).urgent
+
+
+async def named(context: Context, code: str, said: str) -> Answer:
+    """The ticket that a sentence names, as the actor may see it, with what was said. Raises Refusal: no such code."""
+    shown = await mine.look(context, await problems.find(context, code))
+    return Answer(problem_screens.named(shown.screen, said.strip()), subject=shown.subject)
+
+
 # -- for those who phone --------------------------------------------------------------------------------------------
 async def on_behalf(context: Context, name: str, phone: str, text: str) -> Answer:
     """Take down a problem for somebody who phones (代录), found again by the phone's hash, or known from now on."""
-    if not context.actor.has("grid_leader", "coordinator", "community_clerk", "community_secretary"):
+    if not handles(context):
         raise Refusal("refused.only.grid_leader")
     person = await _caller(context, name, re.sub(r"\D", "", phone).removeprefix("86"))
     match = context.ground.gazetteer.find(text, person.building)

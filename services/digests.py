@@ -148,6 +148,14 @@ async def cases(context: Context, said: str) -> Screen:
     return screens.cases(found, int(said) if said.isdecimal() and len(said) < 6 else 0, LISTED)
 
 
+async def overdue(context: Context) -> Screen:
+    """What is overdue, a button for each, at most a screenful. Raises Refusal: not theirs."""
+    grid = figures.own_grid(context)
+    facts = await gather(context, context.now, grid)
+    late = set(facts.numbers["overdue"])
+    return screens.overdue([one for one in _for(context, facts.cases) if one.code in late], LISTED)
+
+
 def _for(context: Context, found: list[Case]) -> list[Case]:
     """The street is shown numbers alone (domain.md §4, aggregated)."""
     return found if context.actor.has(*AUDIENCE, "community_clerk", "grid_leader") else []

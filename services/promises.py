@@ -165,7 +165,7 @@ async def values(context: Context, promise: Commitment, *, private: bool = False
 
 
 def _judged(promise: Commitment, *, private: bool) -> bool:
-    """Whether the confirmed result may be read: by others when it is published, not while its owner previews or objects (domain.md §0.2)."""
+    """Whether the result may be read: by others once it is published, not while its owner previews it or objects (domain.md §0.2)."""
     return promise.state == "ARCHIVED" or (private and promise.state in ("EVALUATED", "OBJECTED"))
 
 

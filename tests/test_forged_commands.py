@@ -104,6 +104,12 @@ SENTENCES = table("""
     # §4 exports, §6
     今日简报                                  | leaders street: digest
     本周简报                                  | leaders street: digest
+    还有哪些没办                               | leaders: todo.list | all: report.choose_category
+    逾期的是哪几个                             | leaders: digest.overdue | all: unclear.answer
+    今天有什么事                               | leaders: digest | all: chatter.answer
+    下周有什么会                               | office: meeting.list | leader other: meeting.list_none | all: unclear.answer
+    {P_new} 这边还请再看看                      | leads: ticket.named! | all: progress.named
+    {P_sealed} 这边还请再看看                   | leads: ticket.named! | all: progress.named
     第四季度指标                               | leaders street: figures
     第四季度指标 G2                            | other office street: figures
     导出 问题墙台账 2026年第四季度              | leaders: export.done

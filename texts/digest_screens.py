@@ -85,6 +85,16 @@ def cases(found: Sequence[Case], offset: int, most: int) -> Screen:
     return Screen("digest.cases", {**lines, "total": len(found)}, (*rows(buttons), *_more(len(found), offset + most)))
 
 
+def overdue(found: Sequence[Case], most: int) -> Screen:
+    """What is overdue, the first so many with a button each."""
+    if not found:
+        return Screen("digest.no_overdue")
+    lines: dict[str, Value] = {f"line{number}": None for number in range(1, most + 1)}
+    lines |= {f"line{number}": Key("digest.numbered", {"number": number, **case.words}) for number, case in enumerate(found[:most], 1)}
+    buttons = [Button(Key("button.code", {"code": case.code}), Do.show(case.id)) for case in found[:most]]
+    return Screen("digest.overdue", {**lines, "total": len(found)}, rows(buttons))
+
+
 def _buttons(found: Sequence[Case]) -> Rows:
     return rows([Button(Key("digest.button.case", case.words), Do.show(case.id)) for case in found], 1)
 

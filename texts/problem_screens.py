@@ -38,6 +38,12 @@ def ticket(problem_id: str, values: Mapping[str, Value], events: Iterable[str], 
     return Screen("ticket.card", dict(values), rows(buttons), media)
 
 
+def named(shown: Screen, said: str) -> Screen:
+    """The problem that a sentence named which is no command: its screen, and what was said."""
+    key = "ticket.named" if shown.key == "ticket.card" else "progress.named"
+    return replace(shown, key=key, values={"shown": Key(shown.key, shown.values), "said": said})
+
+
 def reject_reasons(problem_id: str, code: str, reasons: Sequence[str]) -> Screen:
     """The listed reasons for not accepting, one button each."""
     buttons = [Button(f"reject.{reason}", Do.reject(problem_id, reason)) for reason in reasons]

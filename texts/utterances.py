@@ -109,3 +109,12 @@ def recognise(said: str) -> tuple[Intent, dict[str, str]] | None:
         if (slots := intent.match(said)) is not None:
             return intent, slots
     return None
+
+
+_TICKET = re.compile(r"(?<![A-Z])WT-?\d{8}-?\d{1,5}(?!\d)", re.IGNORECASE)
+
+
+def code_within(said: str) -> str:
+    """The first whole code of a ticket inside a sentence, "" when there is none."""
+    found = _TICKET.search(normalise(said))
+    return found[0] if found else ""
