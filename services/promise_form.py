@@ -13,10 +13,11 @@ from services.alarms import drop_alarms, set_alarm
 from services.codes import next_code
 from services.context import Context, Refusal
 from services.promise_calendar import require_window, year_of
-from services.promise_lines import PARTS, missing, read_items, read_part, words
+from services.promise_lines import PARTS, adds_item, missing, read_items, read_part, words
 from services.promises import Side
 from services.workdays import ZONE, local
 from texts import promise_screens as screens
+from texts.membership import plain
 from texts.screen import Key, Screen, Value
 
 DRAFT, RETURNING = "promise", "promise_return"
@@ -92,6 +93,8 @@ async def take(context: Context, said: str) -> Screen:
 def _merged(items: list[dict[str, str]], said: str, year: int, context: Context) -> list[dict[str, str]]:
     today = promises.today(context)
     fresh = read_items(said, year, today)
+    if not fresh or adds_item(plain(said))[0]:
+        return [*items, *fresh]
     place = next((place for place, item in enumerate(items) if missing(item)), None)
     if place is None:
         return [*items, *fresh]

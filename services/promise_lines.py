@@ -38,9 +38,9 @@ def missing(item: Mapping[str, Any]) -> tuple[str, ...]:
 def read_items(said: str, year: int, today: date) -> list[dict[str, str]]:
     """The items of a text, each with the parts that it says; a piece that says no what belongs to the item before it."""
     data, found = words()["items"], list[dict[str, str]]()
-    for piece in re.split(data["separators"], _folded(said)):
+    for piece in re.split(data["separators"], adds_item(_folded(said))[1]):
         piece = re.sub(data["number"], "", piece.strip(_TRIM)).strip(_TRIM)
-        if not piece:
+        if not piece or pattern(data["lost"]).fullmatch(piece):
             continue
         item = read_item(piece, year, today)
         if found and any(item.values()) and not item["what"] and not any(found[-1][part] and item[part] for part in PARTS):
@@ -48,6 +48,12 @@ def read_items(said: str, year: int, today: date) -> list[dict[str, str]]:
         else:
             found.append(item)
     return found
+
+
+def adds_item(said: str) -> tuple[bool, str]:
+    """Whether the words begin a further item (再加一条 …), and the words without that."""
+    found = pattern(words()["items"]["another"]).match(said.strip())
+    return found is not None, said.strip()[found.end() :] if found else said
 
 
 def _folded(said: str) -> str:
@@ -72,9 +78,9 @@ def read_item(said: str, year: int, today: date) -> dict[str, str]:
     uncounted = bare
     for form in data["measure"][:1]:
         uncounted = pattern(form).sub(" ", uncounted)
-    if not item["for_whom"] and (found := pattern(data["whom"]).search(uncounted)):
+    if not item["for_whom"] and (found := pattern(data["whom"]).search(uncounted) or pattern(data["whom_else"]).search(uncounted)):
         item["for_whom"] = found[0].strip()
-    item["what"] = item["what"] or _what(bare)
+    item["what"] = item["what"] or _what(bare, rest, year, today)
     return {part: value.replace(",", data["comma"]) for part, value in item.items()}
 
 
@@ -87,23 +93,33 @@ def read_part(part: str, said: str, year: int, today: date) -> str:
         case "measure":
             return said if any(pattern(form).search(said) for form in data["measure"]) else ""
         case "what":
-            return _what(said)
+            return _what(said, said, year, today)
     return said if len(re.sub(data["vague"], "", said)) >= 1 or pattern(data["whom"]).search(said) else ""
 
 
-def _what(bare: str) -> str:
-    """What is done, without dates and numbers; "" when nothing is left but good intentions."""
+def _what(bare: str, said: str, year: int, today: date) -> str:
+    """What is done, in the member's own words: of `said` only what is a date, a measure or good intentions from comma to comma is left out.
+
+    "" when without dates (`bare`) and numbers nothing is left but good intentions.
+    """
     data = words()["items"]
-    core = pattern(data["to_whom"].replace("{whom}", data["whom"])).sub(" ", bare)
+    core = pattern(data["to_whom"].replace("{whom}", f"{data['whom']}|{data['whom_else']}")).sub(" ", bare)
     for form in (data["counted"], *data["measure"][1:]):
         core = pattern(form).sub(" ", core)
     if len(re.sub(data["vague"], "", core)) < data["least_what"]:
         return ""
-    kept = bare
-    for form in data["measure"][:1]:
-        kept = pattern(form).sub("", kept)
-    kept = ",".join(piece.strip(_TRIM) for piece in re.split("[,、]", kept) if len(re.sub(data["vague"], "", piece)) >= 1)
+    kept = ",".join(piece for clause in said.split(",") if (piece := clause.strip(_TRIM)) and _says_more(piece, year, today))
     return (kept or bare.strip(_TRIM))[: data["longest"]]
+
+
+def _says_more(clause: str, year: int, today: date) -> bool:
+    """Whether a clause says more than a date, a measure and good intentions."""
+    data, (day, rest) = words()["items"], _due(clause, year, today)
+    while day:
+        day, rest = _due(rest, year, today)
+    for form in data["measure"][:1]:
+        rest = pattern(form).sub("", rest)
+    return len(re.sub(data["vague"], "", rest)) >= 1
 
 
 def _due(said: str, year: int, today: date) -> tuple[str, str]:

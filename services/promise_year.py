@@ -48,6 +48,11 @@ def _marks(promise: Commitment, said: str) -> dict[int, Mark]:
     return read_marks(said, len(promise.items))
 
 
+def _told(promise: Commitment, said: str) -> dict[int, Mark]:
+    """What is said of which item; of the only one it need not be said which. Raises Refusal as `_marks`."""
+    return _marks(promise, said) or (read_marks(words()["marks"]["first"] + said, 1) if len(promise.items) == 1 and said.strip() else {})
+
+
 def promise_is_done(said: str) -> bool:
     """Whether words without an item's number say that it is done."""
     return read_marks(words()["marks"]["first"] + said, 1).get(1, Mark("", "")).result == "kept"
@@ -64,16 +69,15 @@ async def report(context: Context, promise: Commitment, said: str) -> tuple[Scre
         raise Refusal("promise.report_late", due=year_of(context, promise.year).report_due)
     before = drafts.kept(context, REPORTING)
     known: dict[str, Any] = dict(before.get("marks", {})) if before.get("commitment") == promise.id else {}
-    for number, mark in _marks(promise, said).items():
-        if mark.result:
-            known[str(number)] = ["not" if mark.result == "excused" else mark.result, mark.reason, mark.words]
+    told = {number: mark for number, mark in _told(promise, said).items() if mark.result}
+    for number, mark in told.items():
+        known[str(number)] = ["not" if mark.result == "excused" else mark.result, mark.reason, mark.words]
     missing = [number for number in range(1, len(promise.items) + 1) if str(number) not in known]
     if missing:
         drafts.keep(context, REPORTING, commitment=promise.id, marks=known)
         shown = await promises.values(context, promise, private=True)
-        return Screen(
-            "promise.report_ask", shown | {"missing": missing if known else None, "due": year_of(context, promise.year).report_due}
-        ), True
+        shown |= {"missing": missing if known else None, "unread": None if told or not said.strip() else said.strip()}
+        return Screen("promise.report_ask", shown | {"due": year_of(context, promise.year).report_due}), True
     promise.items = [item | {"said": known[str(n)][0], "reason": known[str(n)][1]} for n, item in enumerate(promise.items, 1)]
     promise.self_report = "\n".join(f"{number}: {known[number][2]}" for number in sorted(known))
     promise.objective_reason = "\n".join(f"{number}: {known[number][1]}" for number in sorted(known) if known[number][1]) or None

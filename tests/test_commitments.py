@@ -59,12 +59,34 @@ def test_several_items_in_one_message():
     assert [missing(item) for item in items] == [(), (), ()]
 
 
+@pytest.mark.parametrize(
+    ("said", "what", "whom", "measure"),
+    [
+        ("给9幢独居老人量血压，每月两次，到年底", "给9幢独居老人量血压", "9幢独居老人", "每月两次"),
+        ("帮楼里老人买菜，一个星期一次，全年50次，年底前", "帮楼里老人买菜", "楼里老人", "一个星期一次，50次"),
+        ("到9幢给老人送餐、取药，每周一次，到12月底", "到9幢给老人送餐、取药", "老人", "每周一次"),
+        ("12月底前为居民办展览2次，不少于3天，尽快", "12月底前为居民办展览2次", "居民", "2次，不少于3天"),
+        ("再加一条 为孩子办一场讲座，20人参加，年底前", "为孩子办一场讲座", "孩子", "一场，20人"),
+    ],
+)
+def test_a_members_words_are_kept_whole(said, what, whom, measure):
+    (item,) = read_items(said, 2026, date(2026, 1, 20))
+    assert item == {"what": what, "for_whom": whom, "measure": measure, "due": "2026-12-31"}
+
+
+def test_a_call_for_help_is_no_promise():
+    assert read_items("不知道写啥", 2026, date(2026, 1, 20)) == read_items("我还没想好写什么呢", 2026, date(2026, 1, 20)) == []
+    assert read_items("教不会写字的老人写信，每月1次，年底前", 2026, date(2026, 1, 20))[0]["what"] == "教不会写字的老人写信"
+
+
 def test_what_became_of_each_item():
     marks = read_marks("第1项完成,第二项部分完成,第3项未完成,原因:道路施工", 3)
     assert {number: (mark.result, mark.reason) for number, mark in marks.items()} == {
         1: ("kept", ""), 2: ("partly", ""), 3: ("not", "道路施工"),
     }  # fmt: skip
     assert {number: mark.result for number, mark in read_marks("全部完成", 2).items()} == {1: "kept", 2: "kept"}
+    assert {number: mark.result for number, mark in read_marks("都做完了", 2).items()} == {1: "kept", 2: "kept"}
+    assert {number: mark.result for number, mark in read_marks("全都没做完", 2).items()} == {1: "not", 2: "not"}
     assert read_marks("第4项完成", 3) == {}
     assert [names_another(said, 3) for said in ("第4项完成", "第3项完成", "第十项完成", "上门3次,帮了第9个家庭")] == [
         True,
@@ -114,11 +136,16 @@ async def test_from_a_vague_promise_to_the_public_list(databases, tmp_path):
         member, secretary = world.person("M01"), world.person("ST04")
         assert (await member.says("我要承诺：多做好事")).shows("第1项还缺：事项、服务对象、量化标准、时限")
         assert (await member.says("为独居老人上门理发，每月2次")).shows("第1项还缺：时限", "独居老人")
+        assert (await member.says("不知道写啥")).shows("第1项还缺：时限")
         assert (await member.says("查进度")) is not None  # commands work in the middle, the draft is kept
         assert "12月20日前" not in (await member.says("尽快")).text.splitlines()[1]
         assert (await member.says("12月20日前")).shows("①为独居老人上门理发—独居老人—每月2次—12月20日", "最晚2月28日17:30")
         assert (await member.says("为居民办义诊4场，10月31日前；再做点好事")).shows("第3项还缺：事项、服务对象、量化标准、时限")
         assert (await member.says("为居民修水电，每月1次，6月底前")).shows("共3项")
+        another = world.person("M04")
+        assert (await another.says("我要承诺：给老人修水电，每月1次")).shows("第1项还缺：时限")
+        shown = await another.says("再加一条 办一场讲座，20人参加，10月底前")
+        assert shown.shows("①给老人修水电—老人—每月1次", "②办一场讲座", "第1项还缺：时限", "第2项还缺：服务对象")
         assert (await member.says("为老人读报2次，年底前；为孩子讲故事2次，年底前；为居民办展览2次，年底前")).shows("最多5项")
         await member.presses("重写第3项")
         receipt = await member.presses("提交")
@@ -202,9 +229,12 @@ async def test_december(databases, tmp_path):
         await world.at("2026-12-01T09:00")
         assert (await the_promise(world)).state == "REVIEW_OPEN"
         assert "请12月15日17:30前" in world.pushes("M01")[-1]
-        assert (await member.says(f"述诺 {OWN} 第1项完成，第2项完成")).shows("还差这几项没说：3")
+        assert (await member.says(f"述诺 {OWN} 尽力了")).shows("没看懂“尽力了”")
+        assert (await member.says(f"述诺 {OWN} 第1项完成，第2项完成")).shows(
+            "还差这几项没说：3"
+        ) and "没看懂" not in member.last.message.text
         assert (await member.says("第3项未完成，原因：场地维修")).shows(
-            "述诺已收到", "③为居民办环境整治讲座", "自述未完成），原因：场地维修"
+            "述诺已收到", "③为居民办一场环境整治讲座", "自述未完成），原因：场地维修"
         )
         assert (await world.person("M11").says("述诺 全部完成")).shows("述诺已收到")
         await world.at("2026-12-10T08:59")
