@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models import Problem
+from texts.utterances import recognise
 
 CODE = "WT-20261117-0001"
 
@@ -56,6 +57,10 @@ async def test_questions_of_staff_open_what_exists_and_no_report(world_sqlite):
     for said in ("下周有什么会", "会议改到9月23号下午3点，领导有别的安排"):
         assert (await secretary.says(said)).text == meetings, said
 
+    liaison = world.person("L02")
+    decisions = (await liaison.says("议定事项")).text
+    assert (await liaison.says("完成了 外墙都查过了")).text == decisions
+
     # a code inside a sentence is that ticket, with its buttons and what was said; the command begins with its button's word too
     shown = await coordinator.says(f"{CODE} 这个我看还是请供电所来吧")
     assert shown.shows(CODE, "“WT-20261117-0001 这个我看还是请供电所来吧”") and "办结" in shown.buttons
@@ -72,3 +77,19 @@ async def test_questions_of_staff_open_what_exists_and_no_report(world_sqlite):
         assert "网格长" not in await world.person("R105").says(said, many=True), said
     await coordinator.says("9幢门口那个路灯又不亮了")
     assert coordinator.last.message.text != todo  # staff report too
+
+
+def test_a_verb_behind_the_code_and_the_word_of_the_button():
+    intent, slots = recognise("WT-20261120-0003 延到12月18号吧 物业账目要核对")
+    assert (intent.name, slots["day"], slots["reason"]) == ("extend", "12月18", "物业账目要核对")
+    intent, slots = recognise(f"上报{CODE} 要供电所来")
+    assert (intent.name, slots["code"], slots["reason"]) == ("escalate", CODE, "要供电所来")
+    for said in (
+        "上报3号楼着火了",
+        "上报 3 号楼有人养鸡",
+        "3号楼修好了的灯那个又坏了",
+        "逾期不交物业费怎么办",
+        "今天有什么活动吗，老人能参加的",
+        "楼下会所天天开会吵得很",
+    ):
+        assert recognise(said) is None, said
