@@ -71,6 +71,8 @@ async def test_questions_of_staff_open_what_exists_and_no_report(world_sqlite):
     assert (await resident.says("WT-20261117-9999是我报的吗")).shows("没找到这个编号")
     assert len(await world.rows(Problem)) == reported
 
+    assert "没看懂" not in await coordinator.says(f"{CODE} 是什么情况？")
+
     # a danger is reported whatever else is said, and a resident's words stay what they were
     assert (await resident.says(f"{CODE}那里着火了，快来人")).shows("119")
     for said in ("还有哪些没办", "今天有什么事", "电梯那个修好了"):
