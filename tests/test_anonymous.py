@@ -120,13 +120,13 @@ async def test_what_was_told_becomes_anonymous_and_no_older_card_tells_the_name(
     other = resident.last
     await resident.says("2幢有人群租")
     first = resident.last
-    await resident.says("匿名报：2幢有人群租，天天吵")
+    await resident.says("匿名报：2幢有人群租")
     assert (await resident.presses("提交", message=first)).shows("草稿")
     await resident.says("提交")
-    await resident.says("3幢有人飞线充电")
+    await resident.says("4幢后面有人倒建筑垃圾,堆了半人高")
     second = resident.last
     card = await resident.says("我要匿名举报")
-    assert card.shows("3幢有人飞线充电")
+    assert card.shows("4幢后面有人倒建筑垃圾,堆了半人高")
     assert "提交" not in card.buttons
     assert (await resident.presses("提交", message=second)).shows("已收到 WT-20261123-0002", "匿名")
     await _nobody_reads(world_sqlite, resident, "郑佳音")
