@@ -11,7 +11,8 @@ from sqlmodel import col
 from models import DigestRun, Person, Problem, StateLog
 from services import moves, post, tickets
 from services.context import Context
-from services.masking import mask, private_matter
+from services.masking import private_matter
+from services.public_words import public
 from services.workdays import DAY_END, ZONE, local
 from texts import problem_screens
 from texts.problem_screens import Echo
@@ -72,8 +73,13 @@ async def _answers(context: Context, since: datetime) -> list[Problem]:
 async def _echo(context: Context, problem: Problem) -> Echo:
     """The public half: the resident's words only where they are nobody's health, hardship or family (domain.md §0.6)."""
     reporter = await context.session.get(Person, problem.reporter_id) if problem.reporter_id else None
-    result = mask(problem_screens.end_mark(problem.result), [reporter.display_name] if reporter else [])
+    result = await public(context, problem_screens.end_mark(problem.result), [reporter])
     private = problem.category.startswith(LIVELIHOOD) or private_matter(problem.text)
     done: Any = Key("problem.done_private") if private_matter(result) else result
     where = context.ground.grid_name(problem.grid_code) or context.ground.name
-    return Echo(where, tickets.category(problem), None if private else problem_screens.end_mark(problem.text_public), done)
+    return Echo(
+        where,
+        tickets.category(problem),
+        None if private else await public(context, problem_screens.end_mark(problem.text_public), [reporter]),
+        done,
+    )

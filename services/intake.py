@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import AnonymousToken, ConsentRecord, Draft, Media, Place, Problem, ProblemSupporter, keyring
-from services import abuse, building_doors, masking, media, moves, post, recurrence, tickets, understanding, web_history
+from services import abuse, building_doors, media, moves, post, recurrence, tickets, understanding, web_history
 from services.codes import next_code
 from services.context import Actor, Context, Refusal
 from services.geography import distance_m, grid_at
 from services.near_duplicates import NEAR_METRES, OPEN, near_duplicate
 from services.places import NamedPlace
+from services.public_words import public
 from services.understanding import Understanding, categories
 from services.workdays import deadlines
 from texts.screen import Screen
@@ -275,7 +276,7 @@ async def create(
         community_id=context.ground.community_id, code=await next_code(context, "WT"), draft_id=draft_id, grid_code=grid,
         place_id=place.id if place else None, place_name=place.name if place else "", place_detail=detail,
         lat=point[0] if point else None, lon=point[1] if point else None, category=category, sla=sla, text=text,
-        text_public=masking.mask(text), channel=channel, anonymous=token is not None, reporter_id=reporter_id,
+        text_public=await public(context, text), channel=channel, anonymous=token is not None, reporter_id=reporter_id,
         token_id=token.id if token else None, level="grid" if grid else "community", submitted_at=context.now,
         contact_due=contact_due, resolve_due=resolve_due, original_resolve_due=resolve_due,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from services.alarms import set_alarm
 from services.context import Context, Refusal
 from services.geography import round_point
 from services.identity import persons_with
-from services.masking import mask
+from services.public_words import public
 from services.workdays import DAY_END, SERVICE_LEVELS, ZONE, local
 from texts import problem_screens
 from texts.actions import Do
@@ -395,8 +395,8 @@ async def resolve(context: Context, problem: Problem, result: str) -> StateLog:
     shown = problem_screens.echo(problem.id, problem.code, result)
     await tickets.tell_reporter(context, problem, shown, card=f"echo:{problem.id}")
     reporter = await context.session.get(Person, problem.reporter_id) if problem.reporter_id else None
-    public = mask(problem_screens.end_mark(result), [reporter.display_name] if reporter else [])
-    await tickets.tell_supporters(context, problem, screen("problem.echo_supporter", **named(problem, result=public)))
+    told = await public(context, problem_screens.end_mark(result), [reporter])
+    await tickets.tell_supporters(context, problem, screen("problem.echo_supporter", **named(problem, result=told)))
     await set_alarm(context, "rating_reminder", problem.id, context.calendar.due(context.now, REMIND_AFTER_WORKDAYS))
     await set_alarm(context, "rating_expiry", problem.id, context.calendar.due(context.now, EXPIRE_AFTER_WORKDAYS))
     await tickets.refresh(context, problem)
