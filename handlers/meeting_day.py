@@ -1,19 +1,24 @@
 """A meeting's day and what follows: sign-in, end, minutes.
 
 clerk: 开始会议 HY-…        bot: the code for the room, what became of the last decisions; [点名] [散会]
-anybody invited: 会议签到 8246
+anybody invited: 会议签到 8246, 签到 8246, or 8246 alone
 clerk: 散会 HY-…            bot: HELD, with the minutes drafted from facts
 clerk: 意见 HY-… …, 纪要 HY-… [发给单位核对]; unit: 更正 HY-… …; secretary: [确认纪要]
 """
 
 from __future__ import annotations
 
-from bot.events import Do, Press, Text
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot.events import Do, Event, Press, Text
 from bot.router import Phrase, Reply, Router, Say
 from services import meeting_day, minutes
 from services.context import Context
+from texts.utterances import normalise
 
 router = Router("meeting_day")
+arrivals = Router("meeting_day.arrivals")
 
 
 @router.message(Phrase("open_meeting"))
@@ -29,6 +34,28 @@ async def open_pressed(press: Press, context: Context, meeting: str) -> Reply:
 @router.message(Phrase("meeting_sign"))
 async def sign_in(message: Text, context: Context, pin: str, meeting: str) -> Reply:
     return Say(await meeting_day.sign(context, pin, meeting))
+
+
+@arrivals.middleware
+async def only_in_session(
+    call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
+) -> Reply | None:
+    """A number without the word for a meeting is its code only for whom one in session has invited."""
+    if not isinstance(event, Text):
+        return None
+    said = normalise(event.text)
+    slots = Phrase("check_in")(event, said) or Phrase("pin")(event, said)
+    return await call(event, data) if slots and await meeting_day.awaits(data["context"], *slots.values()) else None
+
+
+@arrivals.message(Phrase("check_in"))
+async def sign_in_as_to_a_task(message: Text, context: Context, task: str) -> Reply:
+    return Say(await meeting_day.sign(context, task))
+
+
+@arrivals.message(Phrase("pin", loose=True))
+async def sign_in_by_code_alone(message: Text, context: Context, pin: str) -> Reply:
+    return Say(await meeting_day.sign(context, pin))
 
 
 @router.message(Phrase("meeting_roll"))

@@ -11,7 +11,7 @@ import secrets
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import ActionItem, Attendance, Meeting
+from models import ActionItem, Attendance, Claim, Meeting, Task
 from services import meeting_people, meetings, minutes, moves
 from services.context import Context, Refusal
 from services.meeting_alarms import drop_meeting_alarms
@@ -20,6 +20,8 @@ from services.metrics import share
 from services.workdays import local
 from texts import meeting_screens as screens
 from texts.screen import Key, Screen, Value
+
+CODE_DIGITS = 4
 
 
 async def begin(context: Context, code: str) -> Screen:
@@ -38,7 +40,7 @@ async def begin(context: Context, code: str) -> Screen:
     if meeting.noticed_at is None or not await meeting_people.rows_of(context, meeting):
         await meeting_people.invite(context, meeting)
     await drop_meeting_alarms(context, meeting)
-    await moves.move(context, meeting, "open", opened_at=context.now, sign_in_code=f"{secrets.randbelow(10_000):04d}")
+    await moves.move(context, meeting, "open", opened_at=context.now, sign_in_code=f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}")
     values: dict[str, Value] = {**view(meeting), "pin": meeting.sign_in_code, "fulfilled": await _fulfilled(context, meeting)}
     return screens.opened(meeting.id, values)
 
@@ -65,11 +67,30 @@ async def _fulfilled(context: Context, meeting: Meeting) -> Key | None:
 
 
 # -- signing in -----------------------------------------------------------------------------------------------------------
+async def awaits(context: Context, number: str) -> bool:
+    """Whether four figures that a person says alone are a sign-in code: invited to what is in session, and no task they have taken."""
+    if context.actor.id is None or len(number) != CODE_DIGITS:
+        return False
+    query = sa.select(Meeting).where(col(Meeting.community_id) == context.ground.community_id, col(Meeting.state) == "IN_SESSION")
+    here = [one for one in await context.session.scalars(query) if await meeting_people.own_rows(context, one)]
+    if any(_fits(one, number) for one in here):
+        return True
+    taken = sa.select(col(Claim.id)).join(Task, col(Task.id) == col(Claim.task_id))
+    taken = taken.where(
+        col(Task.community_id) == context.ground.community_id, col(Task.short_no) == int(number), col(Claim.person_id) == context.actor.id
+    )
+    return bool(here) and await context.session.scalar(taken.limit(1)) is None
+
+
+def _fits(meeting: Meeting, number: str) -> bool:
+    return hmac.compare_digest(meeting.sign_in_code.encode(), number.encode())
+
+
 async def sign(context: Context, pin: str, code: str = "") -> Screen:
     """Sign in with the code on the screen; twice is once. Raises Refusal: no such meeting is open, not invited, or a wrong code."""
     query = sa.select(Meeting).where(col(Meeting.community_id) == context.ground.community_id, col(Meeting.state) == "IN_SESSION")
     found = [await meetings.find(context, code)] if code else list(await context.session.scalars(query))
-    found = [one for one in found if one.state == "IN_SESSION" and hmac.compare_digest(one.sign_in_code, pin)]
+    found = [one for one in found if one.state == "IN_SESSION" and _fits(one, pin)]
     if not found:
         raise Refusal("meeting.wrong_code")
     meeting = await meetings.find(context, found[0].id)

@@ -54,6 +54,27 @@ async def say(context: Context, code: str, answer: str, reason: str = "") -> Scr
     return await _answer(context, meeting, rows, answer, reason)
 
 
+async def waiting(context: Context) -> list[Meeting]:
+    """The meetings whose notice asks the actor: those not answered yet, else those whose answer can still be changed; the next first."""
+    if context.actor.id is None:
+        return []
+    query = sa.select(Meeting).where(
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.state) == "NOTICED", col(Meeting.kind) != TALK
+    )
+    found, unanswered = [], []
+    for meeting in await context.session.scalars(query.order_by(col(Meeting.planned_at), col(Meeting.id))):
+        if rows := await meeting_people.own_rows(context, meeting):
+            found.append(meeting)
+            unanswered += [meeting] if any(not row.reply for row in rows) else []
+    return unanswered or found
+
+
+async def say_which(context: Context, found: list[Meeting], answer: str) -> Screen:
+    """Several notices wait: which of them is answered, each as a button."""
+    rows = [(await meeting_people.own_rows(context, meeting))[0] for meeting in found]
+    return screens.which(answer, [(row.id, meetings.view(meeting)) for row, meeting in zip(rows, found, strict=True)])
+
+
 async def give_reason(context: Context, reason: str) -> Screen:
     """The reason that 请假 waited for. Raises Refusal: nothing waits, or answering is over."""
     meeting_id = drafts.kept(context, DRAFT).get("meeting", "")

@@ -114,6 +114,13 @@ def replied(meeting: str, answer: str, values: Values) -> Screen:
     return Screen(f"meeting.replied_{answer}", values, calendar)
 
 
+def which(answer: str, found: Sequence[tuple[str, Values]]) -> Screen:
+    """Several notices wait for an answer: which meeting is meant."""
+    buttons = [Button(Key("meeting.button.which", {"code": values["code"]}), Do.meeting_reply(row, answer)) for row, values in found]
+    lines = stack(Key("meeting.which_line", values) for _, values in found)
+    return Screen(f"meeting.which_{answer}", {"lines": lines}, rows(buttons, 1))
+
+
 def status(meeting: str, values: Values, state: str, *, desk: bool) -> Screen:
     """Where a meeting stands, with the next step as a button."""
     buttons: list[Button] = []

@@ -24,6 +24,7 @@ class Intent:
 
     `pointed`: said in a group, it is answered with the way to the private chat (short everyday words are not).
     `button`: typed where a button of this label stands, the button is meant.
+    `awaited`: it means this only while something waits for it, so that no label and no answer of a dialog gives way to it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Intent:
     spoken: str
     pointed: bool = True
     button: bool = False
+    awaited: bool = False
 
     def match(self, said: str) -> dict[str, str] | None:
         """The slots by name ("" where a form leaves one out), or None when `said` (normalised) is something else."""
@@ -79,7 +81,7 @@ def _compile(name: str, entry: dict[str, object], slots: dict[str, str]) -> Inte
     return Intent(
         name, str(entry.get("where", "private")), tuple(patterns), frozenset(found),
         str(entry.get("command", "")), str(entry.get("spoken", "")), entry.get("pointed", True) is True,
-        entry.get("button", False) is True,
+        entry.get("button") is True, entry.get("awaited") is True,
     )  # fmt: skip
 
 
@@ -103,10 +105,10 @@ def normalise(said: str) -> str:
 
 
 def recognise(said: str) -> tuple[Intent, dict[str, str]] | None:
-    """The first intent that `said` means as a whole sentence, with its slots."""
+    """The first intent that `said` means as a whole sentence whatever is waited for, with its slots."""
     said = normalise(said)
     for intent in intents().values():
-        if (slots := intent.match(said)) is not None:
+        if not intent.awaited and (slots := intent.match(said)) is not None:
             return intent, slots
     return None
 
