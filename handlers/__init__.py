@@ -87,6 +87,7 @@ root.include(
     meeting_day.arrivals,
     checkin.router,
     door.router,
+    meetings.loose,
     meeting_replies.loose,
     urgent.router,
     staff_questions.router,

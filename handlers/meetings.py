@@ -2,6 +2,7 @@
 
 coordinator: 开会 党建联席会议 9月28日14:30 党群中心二楼   bot: what happens when; a day off: [9月24日] [9月28日]; another quarter: sure?
 coordinator: 改期 HY-… 9月29日14:30 原因                   bot: told to everybody asked; once noticed it is the secretary's
+coordinator: 改地点 HY-… 三楼会议室 原因                    bot: the same meeting elsewhere, everybody told
 clerk: 议程 HY-…, 加议题 HY-… …, 删议题 HY-… 2, 改议题 HY-… 2 …
 clerk: 加邀 HY-… somebody, 撤邀 HY-… somebody                  bot: told with the notice, or at once
 staff: 会议, 会议 HY-…
@@ -9,14 +10,19 @@ staff: 会议, 会议 HY-…
 
 from __future__ import annotations
 
-from bot.events import Do, Press, Text
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot.events import Do, Event, Press, Text
 from bot.router import Phrase, Reply, Router, Say
-from services import meeting_agenda, meeting_calendar, meeting_guests, meeting_replies, meetings
+from services import meeting_agenda, meeting_calendar, meeting_guests, meeting_place, meeting_replies, meetings
 from services.context import Context
 from texts.pages import offset_in
 from texts.screen import screen
+from texts.utterances import normalise
 
 router = Router("meetings")
+loose = Router("meetings.loose")
 
 
 # -- a date
@@ -37,7 +43,29 @@ async def take_answer(press: Press, context: Context, draft: str, how: str) -> R
 
 @router.message(Phrase("change_meeting"))
 async def change(message: Text, context: Context, meeting: str, line: str) -> Reply:
-    return Say(await meetings.change(context, meeting, line))
+    return Say(await meeting_place.reschedule(context, meeting, line))
+
+
+@router.message(Phrase("meeting_place"))
+async def change_place(message: Text, context: Context, meeting: str, line: str) -> Reply:
+    return Say(await meeting_place.change(context, meeting, line))
+
+
+@loose.middleware
+async def only_for_the_desk(
+    call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
+) -> Reply | None:
+    """Another place without a code is a meeting's only when the desk says it, and one is to come."""
+    if not isinstance(event, Text) or Phrase("meeting_place_loosely")(event, normalise(event.text)) is None:
+        return None
+    context: Context = data["context"]
+    context.facts["coming"] = await meeting_place.coming(context)
+    return await call(event, data) if context.facts["coming"] else None
+
+
+@loose.message(Phrase("meeting_place_loosely", loose=True))
+async def ask_which_meeting(message: Text, context: Context, line: str) -> Reply:
+    return Say(meeting_place.ask_which(context.facts["coming"], line))
 
 
 @router.press(Do.meeting_put_off, where="private")

@@ -41,6 +41,14 @@ async def drop_meeting_alarms(context: Context, meeting: Meeting) -> None:
         await drop_alarms(context, job, subject(meeting))
 
 
+async def renew(context: Context, meeting: Meeting) -> None:
+    """Set everything anew for the date it has. Another round: an alarm that was dropped is never set again for the same moment."""
+    await drop_meeting_alarms(context, meeting)
+    meeting.round += 1
+    await context.session.flush()
+    await set_meeting_alarms(context, meeting)
+
+
 async def set_quarter_alarms(context: Context, meeting: Meeting) -> None:
     """When to remind that the quarter's meeting has no date, and when it is missed; what has gone by is left out."""
     quarter = Quarter.parse(meeting.quarter)
@@ -65,11 +73,7 @@ async def recount(context: Context) -> int:
     found = list(await context.session.scalars(query.order_by(col(Meeting.id)).with_for_update()))
     for meeting in found:
         if meeting.state in COMING:
-            # Another round: an alarm that was dropped is never set again for the same moment.
-            await drop_meeting_alarms(context, meeting)
-            meeting.round += 1
-            await context.session.flush()
-            await set_meeting_alarms(context, meeting)
+            await renew(context, meeting)
         quarter = Quarter.parse(meeting.quarter)
         if quarter is not None and meeting.makes_up_for is None:
             await _keep_only(context, "meeting_unscheduled", meeting.id, meeting_times.to_schedule(context.calendar, quarter))

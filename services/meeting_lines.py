@@ -110,6 +110,32 @@ def read_change(said: str, now: datetime) -> tuple[datetime | None, str]:
     return when.start, f"{said[: when.span[0]]} {said[when.span[1] :]}".strip(words()["edges"])
 
 
+def split_place(said: str, before: str) -> tuple[str, str]:
+    """The new place that a line begins with and the words behind it; "" for a line that begins with none, or with the place `before`."""
+    data = words()
+    found: list[str] = []
+    rest = said.strip(data["edges"])
+    while rest:
+        first, *others = re.split(f"[{data['edges']}]+", rest, maxsplit=1)
+        place = pattern(data["place"]).fullmatch(first)
+        if place is None:
+            break
+        found, rest = [*found, place["place"]], others[0] if others else ""
+    place_said = " ".join(found)
+    if not found or place_said in before or pattern(data["taken"]).match(rest):
+        return "", said.strip(data["edges"])
+    return place_said, rest.strip(data["edges"])
+
+
+def read_place(said: str, before: str) -> tuple[str, str]:
+    """The place of a line that is about it alone, and the reason behind it: what is no known kind of place is its first words."""
+    place, reason = split_place(said, before)
+    if not place:
+        first, *others = re.split(f"[{words()['edges']}]+", said.strip(words()["edges"]), maxsplit=1)
+        place, reason = first, others[0] if others else ""
+    return place, reason
+
+
 def _dated(said: str) -> str:
     return plain_numbers(re.sub(words()["iso"], lambda found: str(words()["written"]).format(**found.groupdict()), said))
 

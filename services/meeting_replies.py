@@ -85,10 +85,14 @@ async def give_reason(context: Context, reason: str) -> Screen:
 
 async def _not_invited(context: Context, meeting: Meeting) -> Refusal:
     """Why the actor has no say in a meeting: not among those invited, or its notice is still to come."""
-    if meeting.state in BEFORE_NOTICE:
-        if any([await meeting_people.is_theirs(context, row) for row in await meeting_people.planned(context, meeting)]):
-            return _not_noticed(context, meeting)
-    return Refusal("meeting.not_invited")
+    return _not_noticed(context, meeting) if await _will_be_invited(context, meeting) else Refusal("meeting.not_invited")
+
+
+async def _will_be_invited(context: Context, meeting: Meeting) -> bool:
+    """Whether the notice that is still to come will be the actor's too."""
+    if meeting.state not in BEFORE_NOTICE:
+        return False
+    return any([await meeting_people.is_theirs(context, row) for row in await meeting_people.planned(context, meeting)])
 
 
 def _not_noticed(context: Context, meeting: Meeting) -> Refusal:
@@ -163,7 +167,7 @@ async def listing(context: Context, offset: int = 0) -> Screen:
     )
     found = list(await context.session.scalars(query.order_by(col(Meeting.created_at).desc())))
     if not context.actor.has(*STAFF, "street_organizer"):
-        found = [one for one in found if one.code and await meeting_people.own_rows(context, one)]
+        found = [one for one in found if one.code and (await meeting_people.own_rows(context, one) or await _will_be_invited(context, one))]
     part = pages.part(found, offset, LISTED)
     dated, waiting = [(one.id, _line(one)) for one in part if one.code], [_line(one) for one in part if not one.code]
     return screens.listing(dated, waiting, len(found), offset, LISTED)

@@ -17,7 +17,7 @@ from services import codes, drafts, meeting_people, meeting_times, moves, post, 
 from services.context import Context, Refusal
 from services.identity import persons_with
 from services.meeting_alarms import COMING, TALK, drop_meeting_alarms, set_meeting_alarms, set_quarter_alarms, subject
-from services.meeting_lines import MeetingLine, kinds, read_change, read_line
+from services.meeting_lines import MeetingLine, kinds, read_change, read_line, split_place
 from services.periods import Quarter
 from services.workdays import local
 from texts import meeting_screens as screens
@@ -260,14 +260,15 @@ def view(meeting: Meeting) -> dict[str, Value]:
 
 # -- another date, or none ------------------------------------------------------------------------------------------------
 async def change(context: Context, code: str, said: str) -> Screen:
-    """改期 HY-… [date] [reason]: another date in the same quarter; without a date, or outside it, back to waiting after a question.
+    """改期 HY-… [date] [place] [reason]: another date in the same quarter; without one, or outside it, back to waiting after a question.
 
     Before the notice coordinators may; once people were told it is the secretary's, with a reason. Raises Refusal.
     """
     meeting = await find(context, code)
     event = "postpone" if meeting.state == "NOTICED" else "reschedule"
     await require(context, meeting, event, "refused.only.secretary" if event == "postpone" else "refused.only.coordinator")
-    at, reason = read_change(said, context.now)
+    at, said_beside = read_change(said, context.now)
+    place, reason = split_place(said_beside, meeting.place)
     if event == "postpone" and not reason:
         raise Refusal("meeting.postpone_why", code=meeting.code)
     if at is not None and at <= context.now:
@@ -280,7 +281,7 @@ async def change(context: Context, code: str, said: str) -> Screen:
         raise Refusal("meeting.move_day_off", day=local(at).date(), name=context.calendar.day(local(at).date()).name, days=list(days))
     told = await _told(context, meeting)
     before = meeting.planned_at
-    shown = await _dated(context, meeting, event, at, meeting.place, reason, reason=reason)
+    shown = await _dated(context, meeting, event, at, place or meeting.place, reason, reason=reason)
     await _tell(context, meeting, told, screens.moved({**view(meeting), "before": before, "reason": reason}), "meeting_moved")
     return shown
 

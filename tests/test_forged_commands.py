@@ -152,6 +152,7 @@ SENTENCES = table("""
     开会 大党委会 12月1日14:30 党群中心二楼     | office street: meeting.scheduled* | liaison leader branch admin: -
     改期 {M_scheduled} 12月2日14:30 有事       | office: meeting.scheduled* | street liaison leader: -
     改期 {M_noticed} 12月2日14:30 有事         | secretary: meeting.scheduled* | coordinator clerk street: -
+    改地点 {M_noticed} 三楼会议室             | office: meeting.place_changed* | street liaison leader: -
     改期 {M_owed} 有事                        | secretary: meeting.ask_put_off | coordinator clerk street: -
     取消会议 {M_noticed} 有事                  | secretary: meeting.cancelled* | coordinator clerk street: -
     会议                                      | office street liaison liaison2 branch: meeting.list | leader other: meeting.list_none
@@ -258,7 +259,7 @@ ONES_OWN = frozenset({
     "help", "human", "cancel", "language", "later", "progress", "progress_asked", "my_orders", "my_tasks", "my_posts", "my_teams", "my_enrolment", "my_hours", "my_data", "delete_data", "withdraw_consent",
     "report", "report_text", "anonymous", "anonymous_start", "order", "order_start", "rate_last", "solved_last", "rate_loosely", "withdraw_last", "enrol", "enrol_loosely",
     "unit_enrol", "check_in_any", "check_out_any", "claim_which", "pin", "posts", "teams", "open_tasks", "announcements", "duty_today", "duty_table", "hotline", "invite_help",
-    "roles_help", "merge_help", "dispatch_help", "on_behalf_help", "join_loosely", "leave_loosely",
+    "roles_help", "merge_help", "dispatch_help", "on_behalf_help", "join_loosely", "leave_loosely", "meeting_place_loosely",
 })  # fmt: skip
 # In a group: who may bind it (services/identity.py); whatever else is typed there shows and changes nothing but a claim.
 BINDING = table("""

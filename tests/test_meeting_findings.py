@@ -8,6 +8,7 @@ import pytest
 from meeting_stage import meetings_at
 
 from models import Attendance, Meeting
+from services.meeting_lines import read_place, split_place
 from texts.utterances import intents, normalise, recognise
 
 CODE = "HY-20260910-0001"
@@ -101,3 +102,46 @@ async def test_the_code_on_the_screen_signs_in_by_itself(autumn):
     assert (await resident.says(f"签到 {pin}")).shows("没找到任务")
     await coordinator.says(f"散会 {CODE}")
     assert (await fifth.says(f"签到 {pin}")).shows("没找到任务"), "nothing is in session"
+
+
+# -- another place --------------------------------------------------------------------------------------------------------
+def test_a_place_is_told_from_a_reason():
+    old = "党群中心二楼"
+    assert split_place("三楼会议室 二楼漏水", old) == ("三楼会议室", "二楼漏水")
+    assert split_place("，改到社区议事厅，人多坐不下", old) == ("社区议事厅", "人多坐不下")
+    for reason in ("二楼漏水", "区里有会", "党群中心二楼 漏水", "三楼会议室 被占用", "书记去区行政中心", "领导要去党群中心 改天"):
+        assert split_place(reason, old) == ("", reason)
+    assert read_place("河边凉亭 天气好", old) == ("河边凉亭", "天气好")
+
+
+async def test_the_place_changes_and_everybody_invited_is_told(autumn):
+    world = autumn
+    secretary, coordinator, clerk, liaison = (world.person(code) for code in ("ST01", "ST02", "ST03", "L08"))
+    await coordinator.says("开会 党建联席会议 9月24日14:30 党群中心二楼")
+    assert (await liaison.says("会议", many=True)).shows(CODE), "whom it will invite"
+    await world.at("2026-09-21T09:00")
+    await liaison.presses("参加")
+    # a place without a code: the sentence is given, nobody is told
+    assert (await clerk.says("换地方 三楼会议室 二楼漏水")).shows(f"改地点 {CODE} 三楼会议室 二楼漏水")
+    assert (await clerk.says(f"改地点 {CODE}")).shows("请把新地点写在后面")
+    assert (await liaison.says(f"改地点 {CODE} 三楼会议室")).shows("只有社区协调员")
+    assert "改地点" not in await liaison.says("换地方 三楼会议室", many=True)
+    assert (await meeting(world)).place == "党群中心二楼"
+    changed = await clerk.says(f"改地点 {CODE} 三楼会议室 二楼漏水")
+    assert changed.shows("三楼会议室", "原定党群中心二楼", "二楼漏水")
+    for code in ("L08", "L05", "ST01", "ST02"):
+        assert len(told(world, code, "改为三楼会议室")) == 1, code
+    assert (await clerk.says(f"改地点 {CODE} 三楼会议室")).shows("本来就是")
+    assert (await replies(world))["U08"] == ("yes", None), "who has answered has answered"
+    await world.at("2026-09-24T12:30")
+    assert len(told(world, "L08", "今天开会")) == 1
+    assert "三楼会议室" in told(world, "L08", "今天开会")[0]
+    # with 改期: the same date is the place alone, another date both
+    assert (await clerk.says(f"改期 {CODE} 9月24日14:30 一楼大厅 三楼停电", many=True)).shows("一楼大厅")
+    assert len(told(world, "L08", "改为一楼大厅")) == 1
+    assert (await secretary.says(f"改期 {CODE} 9月28日14:30 三楼会议室 区里有会", many=True)).shows("9月28日14:30", "三楼会议室")
+    (said,) = told(world, "L08", "改期")
+    assert "地点:三楼会议室" in said
+    assert "原因:区里有会" in said
+    assert (await liaison.says("会议", many=True)).shows(CODE, "三楼会议室"), "before the notice of the new date too"
+    assert "改地点" not in await world.person("R101").says("换地方 三楼会议室", many=True)

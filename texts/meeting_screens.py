@@ -61,6 +61,16 @@ def moved(values: Values) -> Screen:
     return Screen("meeting.moved_told", values)
 
 
+def place_changed(meeting: str, values: Values) -> Screen:
+    """To who changed it: another place, and how many were told."""
+    return Screen("meeting.place_changed", values, ((Button("meeting.button.show", Do.meeting_show(meeting)),),))
+
+
+def place_which(found: Sequence[Values], said: str) -> Screen:
+    """Which meeting gets the place: the sentence to send for each."""
+    return Screen("meeting.place_which", {"lines": stack(Key("meeting.place_line", {**values, "said": said}) for values in found)})
+
+
 def called_off(key: str, values: Values) -> Screen:
     """To those who were asked: not on that date."""
     return Screen(key, values)
