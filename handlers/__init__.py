@@ -89,6 +89,7 @@ root.include(
     door.router,
     meetings.loose,
     meeting_replies.loose,
+    meeting_day.loose,
     urgent.router,
     staff_questions.router,
     report_changes.router,

@@ -1,6 +1,7 @@
 """A meeting's day and what follows: sign-in, end, minutes.
 
 clerk: 开始会议 HY-…        bot: the code for the room, what became of the last decisions; [点名] [散会]
+clerk: 9月24号的会开过了     bot: what nobody opened, [补记签到] or [没有开，改期]
 anybody invited: 会议签到 8246, 签到 8246, or 8246 alone
 clerk: 散会 HY-…            bot: HELD, with the minutes drafted from facts
 clerk: 意见 HY-… …, 纪要 HY-… [发给单位核对]; unit: 更正 HY-… …; secretary: [确认纪要]
@@ -19,6 +20,7 @@ from texts.utterances import normalise
 
 router = Router("meeting_day")
 arrivals = Router("meeting_day.arrivals")
+loose = Router("meeting_day.loose")
 
 
 @router.message(Phrase("open_meeting"))
@@ -29,6 +31,28 @@ async def open_meeting(message: Text, context: Context, meeting: str) -> Reply:
 @router.press(Do.meeting_open, where="private")
 async def open_pressed(press: Press, context: Context, meeting: str) -> Reply:
     return Say(await meeting_day.begin(context, meeting), clear=True)
+
+
+@router.press(Do.meeting_move, where="private")
+async def not_held(press: Press, context: Context, meeting: str) -> Reply:
+    return Say(await meeting_day.how_to_move(context, meeting))
+
+
+@loose.middleware
+async def only_while_one_is_unopened(
+    call: Callable[[Event, dict[str, Any]], Awaitable[Reply | None]], event: Event, data: dict[str, Any]
+) -> Reply | None:
+    """That a meeting was held is heard from the desk, while there is one that nobody opened."""
+    if not isinstance(event, Text) or Phrase("held_already")(event, normalise(event.text)) is None:
+        return None
+    context: Context = data["context"]
+    context.facts["unopened"] = await meeting_day.unopened(context)
+    return await call(event, data) if context.facts["unopened"] else None
+
+
+@loose.message(Phrase("held_already", loose=True))
+async def held_already(message: Text, context: Context) -> Reply:
+    return Say(meeting_day.ask_if_held(context, context.facts["unopened"]))
 
 
 @router.message(Phrase("meeting_sign"))

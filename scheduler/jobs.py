@@ -90,6 +90,7 @@ _TABLE = (
     Job("meeting_notice",  "",          meeting_jobs.give_notice),
     Job("meeting_second_ask", "",       meeting_jobs.ask_again),
     Job("meeting_day_of",  "",          meeting_jobs.remind_today),
+    Job("meeting_unopened", "",         meeting_jobs.ask_if_held),
     Job("minutes_draft",   "",          minutes.remind_draft),
     Job("minutes_confirm", "",          minutes.remind_confirm),
     Job("action_reminder", "",          actions.remind),

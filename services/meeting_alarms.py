@@ -33,11 +33,14 @@ async def set_meeting_alarms(context: Context, meeting: Meeting) -> None:
         await set_alarm(context, "meeting_second_ask", about, times.second_ask)
     if times.day_of > context.now:
         await set_alarm(context, "meeting_day_of", about, times.day_of)
+    unopened = meeting_times.unopened_at(context.calendar, meeting.planned_at)
+    if unopened > context.now:
+        await set_alarm(context, "meeting_unopened", about, unopened)
 
 
 async def drop_meeting_alarms(context: Context, meeting: Meeting) -> None:
     """Forget what was set for the date it had."""
-    for job in ("meeting_topics", "meeting_agenda", "meeting_notice", "meeting_second_ask", "meeting_day_of"):
+    for job in ("meeting_topics", "meeting_agenda", "meeting_notice", "meeting_second_ask", "meeting_day_of", "meeting_unopened"):
         await drop_alarms(context, job, subject(meeting))
 
 

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import ActionItem, Attendance, Claim, Meeting, Task
-from services import meeting_people, meetings, minutes, moves
+from services import meeting_people, meeting_times, meetings, minutes, moves
 from services.context import Context, Refusal
-from services.meeting_alarms import drop_meeting_alarms
+from services.meeting_alarms import COMING, TALK, drop_meeting_alarms
 from services.meetings import STAFF, view
 from services.metrics import share
+from services.periods import Quarter
 from services.workdays import local
 from texts import meeting_screens as screens
 from texts.screen import Key, Screen, Value
@@ -27,22 +28,55 @@ CODE_DIGITS = 4
 async def begin(context: Context, code: str) -> Screen:
     """Open the meeting: the sign-in code for everybody in the room, and what became of the last decisions.
 
-    On its day, or until the end of the next workday for one whose opening was forgotten; never after its quarter. Raises Refusal.
+    On its day; afterwards too where that was forgotten, in the same quarter, with the list alone and no code. Raises Refusal.
     """
     meeting = await meetings.find(context, code)
     await meetings.require(context, meeting, "open")
     assert meeting.planned_at is not None
     day = local(meeting.planned_at).date()
-    if local(context.now).date() < day or context.now > context.calendar.due(meeting.planned_at, 1):
+    same_quarter = Quarter.of(day) == meetings.this_quarter(context)
+    if local(context.now).date() < day or not (same_quarter or context.now <= context.calendar.due(meeting.planned_at, 1)):
         raise Refusal("meeting.not_its_day", **view(meeting))
     if meeting.quarter and meeting.makes_up_for is None and meeting.quarter != meetings.this_quarter(context).code:
         raise Refusal("meeting.quarter_over", **view(meeting))
     if meeting.noticed_at is None or not await meeting_people.rows_of(context, meeting):
         await meeting_people.invite(context, meeting)
     await drop_meeting_alarms(context, meeting)
-    await moves.move(context, meeting, "open", opened_at=context.now, sign_in_code=f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}")
-    values: dict[str, Value] = {**view(meeting), "pin": meeting.sign_in_code, "fulfilled": await _fulfilled(context, meeting)}
-    return screens.opened(meeting.id, values)
+    afterwards = local(context.now).date() > day
+    code = "" if afterwards else f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+    await moves.move(context, meeting, "open", opened_at=context.now, sign_in_code=code)
+    values: dict[str, Value] = {**view(meeting), "fulfilled": await _fulfilled(context, meeting)}
+    return screens.opened(meeting.id, values | ({} if afterwards else {"pin": code}))
+
+
+async def unopened(context: Context) -> list[Meeting]:
+    """For the desk the meetings whose time has come and that nobody has opened, the last first; for others none."""
+    if not context.actor.has(*STAFF):
+        return []
+    query = sa.select(Meeting).where(
+        col(Meeting.community_id) == context.ground.community_id, col(Meeting.state).in_(COMING), col(Meeting.kind) != TALK,
+        col(Meeting.planned_at) <= context.now,
+    )  # fmt: skip
+    return list(await context.session.scalars(query.order_by(col(Meeting.planned_at).desc(), col(Meeting.id))))
+
+
+def unopened_view(context: Context, meeting: Meeting) -> dict[str, Value]:
+    """A meeting that nobody opened, with the last day on which it can be entered, where its quarter sets one."""
+    quarter = Quarter.parse(meeting.quarter) if meeting.makes_up_for is None else None
+    last = context.calendar.previous_workday(meeting_times.last_day(quarter)) if quarter else None
+    return {**view(meeting), "last": Key("meeting.enter_until", {"last": last, "quarter": quarter.word}) if quarter else None}
+
+
+def ask_if_held(context: Context, found: list[Meeting]) -> Screen:
+    """Somebody says that a meeting was held: what nobody opened, to be entered or moved."""
+    return screens.ask_if_held([(meeting.id, unopened_view(context, meeting)) for meeting in found])
+
+
+async def how_to_move(context: Context, code: str) -> Screen:
+    """[没有开，改期]: how another date is written. Raises Refusal: not the desk."""
+    if not context.actor.has(*STAFF):
+        raise Refusal("refused.only.coordinator")
+    return Screen("meeting.move_how", view(await meetings.find(context, code)))
 
 
 async def _fulfilled(context: Context, meeting: Meeting) -> Key | None:
@@ -72,7 +106,7 @@ async def awaits(context: Context, number: str) -> bool:
     if context.actor.id is None or len(number) != CODE_DIGITS:
         return False
     query = sa.select(Meeting).where(col(Meeting.community_id) == context.ground.community_id, col(Meeting.state) == "IN_SESSION")
-    here = [one for one in await context.session.scalars(query) if await meeting_people.own_rows(context, one)]
+    here = [one for one in await context.session.scalars(query) if one.sign_in_code and await meeting_people.own_rows(context, one)]
     if any(_fits(one, number) for one in here):
         return True
     taken = sa.select(col(Claim.id)).join(Task, col(Task.id) == col(Claim.task_id))

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models import Meeting, Person
-from services import meeting_agenda, meeting_people, meeting_times, meetings, moves, post
+from services import meeting_agenda, meeting_day, meeting_people, meeting_times, meetings, moves, post
 from services.context import Context
 from services.identity import persons_with
 from services.meeting_alarms import COMING, drop_meeting_alarms, set_quarter_alarms, subject
@@ -195,6 +195,15 @@ async def remind_today(context: Context, about: str) -> str:
     if _too_late(context, meeting, meeting_times.of_meeting(context.calendar, meeting.planned_at).day_of, meeting.planned_at):
         return "too late"
     return f"reminded {await _remind(context, meeting, 'meeting.today', ['', 'yes'], 'meeting_day_of')}"
+
+
+async def ask_if_held(context: Context, about: str) -> str:
+    """At the end of its day nobody has opened it: was it held? To the desk and the secretary, who can still enter or move it."""
+    meeting = await _meeting(context, about)
+    if meeting is None or meeting.state not in COMING or meeting.planned_at is None or meeting.planned_at > context.now:
+        return "no longer"
+    shown = screens.ask_if_held([(meeting.id, meeting_day.unopened_view(context, meeting))])
+    return f"asked {await _tell(context, await persons_with(context, *STAFF), shown, f'meeting_unopened:{subject(meeting)}')}"
 
 
 def _too_late(context: Context, meeting: Meeting, due: datetime, until: datetime) -> bool:

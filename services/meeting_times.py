@@ -12,6 +12,7 @@ MORNING = time(9)
 TOPICS_DAYS_BEFORE = 15
 CLOSE_WORKDAYS, NOTICE_WORKDAYS, SECOND_ASK_WORKDAYS = 4, 3, 1
 DAY_OF_BEFORE = timedelta(hours=2)
+AT_WORK_AFTER = timedelta(hours=1)
 UNSCHEDULED_WORKDAYS = (20, 10, 3)
 DRAFT_WORKDAYS, CONFIRM_WORKDAYS, CORRECT_WORKDAYS = 3, 5, 2
 ACTION_WORKDAYS = 3
@@ -45,6 +46,18 @@ def of_meeting(calendar: Calendar, planned: datetime) -> MeetingTimes:
         second_ask=at(calendar.add(day, -SECOND_ASK_WORKDAYS)),
         day_of=local(planned) - DAY_OF_BEFORE,
     )
+
+
+def unopened_at(calendar: Calendar, planned: datetime) -> datetime:
+    """When to ask about a meeting that nobody opened: 17:30 of its day, or 09:00 of the next workday for one that began late in it.
+
+    Never in the quarter after, in which nothing can be entered any more: then an hour after it was to begin.
+    """
+    day, asked = local(planned).date(), local(planned) + AT_WORK_AFTER
+    if asked <= at(day, DAY_END):
+        return at(day, DAY_END)
+    following = calendar.add(day, 1)
+    return at(following) if Quarter.of(following) == Quarter.of(day) else asked
 
 
 def last_day(quarter: Quarter) -> date:

@@ -205,6 +205,7 @@ BUTTONS = table("""
     meeting_drop_topic m_minuted =1             | coordinator: -
     meeting_open m_today                        | office: meeting.opened* | street liaison branch: -
     meeting_open m_noticed                      | clerk: -                          # not its day
+    meeting_move m_noticed                      | office: meeting.move_how | street liaison branch: -
     meeting_roll m_session                      | office: meeting.roll! | street liaison branch: -
     meeting_sign att_session_u1                 | office: meeting.roll!* | liaison liaison2 street: -
     meeting_sign att_noticed_u1                 | clerk: -

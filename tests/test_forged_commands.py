@@ -259,7 +259,7 @@ ONES_OWN = frozenset({
     "help", "human", "cancel", "language", "later", "progress", "progress_asked", "my_orders", "my_tasks", "my_posts", "my_teams", "my_enrolment", "my_hours", "my_data", "delete_data", "withdraw_consent",
     "report", "report_text", "anonymous", "anonymous_start", "order", "order_start", "rate_last", "solved_last", "rate_loosely", "withdraw_last", "enrol", "enrol_loosely",
     "unit_enrol", "check_in_any", "check_out_any", "claim_which", "pin", "posts", "teams", "open_tasks", "announcements", "duty_today", "duty_table", "hotline", "invite_help",
-    "roles_help", "merge_help", "dispatch_help", "on_behalf_help", "join_loosely", "leave_loosely", "meeting_place_loosely",
+    "roles_help", "merge_help", "dispatch_help", "on_behalf_help", "join_loosely", "leave_loosely", "meeting_place_loosely", "held_already",
 })  # fmt: skip
 # In a group: who may bind it (services/identity.py); whatever else is typed there shows and changes nothing but a claim.
 BINDING = table("""

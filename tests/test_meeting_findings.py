@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
 import pytest
 from meeting_stage import meetings_at
 
 from models import Attendance, Meeting
+from services import meeting_times
 from services.meeting_lines import read_place, split_place
+from services.workdays import Calendar
 from texts.utterances import intents, normalise, recognise
 
 CODE = "HY-20260910-0001"
@@ -145,3 +148,55 @@ async def test_the_place_changes_and_everybody_invited_is_told(autumn):
     assert "原因:区里有会" in said
     assert (await liaison.says("会议", many=True)).shows(CODE, "三楼会议室"), "before the notice of the new date too"
     assert "改地点" not in await world.person("R101").says("换地方 三楼会议室", many=True)
+
+
+# -- nobody opened it -----------------------------------------------------------------------------------------------------
+def test_when_it_is_asked_about():
+    calendar = Calendar()
+    for planned, asked in (
+        ("2026-09-24T14:30", "2026-09-24T17:30"), ("2026-09-24T16:30", "2026-09-24T17:30"), ("2026-09-24T17:00", "2026-09-28T09:00"),
+        ("2026-09-24T19:00", "2026-09-28T09:00"), ("2026-09-30T16:00", "2026-09-30T17:30"), ("2026-09-30T17:00", "2026-09-30T18:00"),
+    ):  # fmt: skip
+        moment = datetime.fromisoformat(f"{planned}:00+08:00")
+        assert meeting_times.unopened_at(calendar, moment) == datetime.fromisoformat(f"{asked}:00+08:00"), planned
+    held = intents()["held_already"]
+    for said in ("9月24号的会开过了，忘了签到", "会已经开完了", "昨天的联席会议开过了", "今天下午的会开了"):
+        assert held.match(normalise(said)) is not None, said
+    for said in ("会开了吗", "9月24号的会开过了吗？", "业主大会开过了，没人管电梯", "会开了，还是不行吗？", "下水道开了", "会不会开了"):
+        assert held.match(normalise(said)) is None, said
+
+
+async def test_a_meeting_that_nobody_opened_is_asked_about_and_can_be_entered(autumn):
+    world = autumn
+    secretary, coordinator, clerk = (world.person(code) for code in ("ST01", "ST02", "ST03"))
+    await coordinator.says("开会 党建联席会议 9月24日14:30 党群中心二楼")
+    await world.at("2026-09-24T14:00")
+    assert "会开了吗" not in await clerk.says("9月24号的会开过了，忘了签到", many=True), "its time has not come"
+    await world.at("2026-09-24T17:29")
+    assert not told(world, "ST03", "会开了吗")
+    await world.at("2026-09-24T17:30")
+    for code in ("ST01", "ST02", "ST03"):
+        assert len(told(world, code, "会开了吗")) == 1, code
+    assert CODE in told(world, "ST03", "最晚9月30日补记")[0]
+    assert (await secretary.presses(f"没有开，改期 {CODE}")).shows(f"改期 {CODE}")
+    await world.at("2026-09-29T10:00")
+    assert len(told(world, "ST03", "会开了吗")) == 1
+    asked = await clerk.says("9月24号的会开过了，忘了签到")
+    assert asked.shows("会开了吗", CODE)
+    assert "会开了吗" not in await world.person("R101").says("9月24号的会开过了，忘了签到", many=True)
+    opened = await clerk.presses(f"开过了，补记签到 {CODE}")
+    assert opened.shows("补记会议", "勾选到会")
+    assert "口令" not in opened
+    assert (await world.person("L02").says("会议签到 0000")).shows("口令不对"), "afterwards there is the list alone"
+    await clerk.says(f"点名 {CODE}")
+    await clerk.presses("已到：望溪供电所党支部")
+    assert (await clerk.says(f"散会 {CODE}")).shows("出席单位1个", "按期召开")
+    assert (await meeting(world)).state == "HELD"
+    await world.at("2026-10-08T09:01")
+    assert (await meeting(world)).state == "HELD"
+    # one that was opened is not asked about
+    await coordinator.says("开会 物业联席会议 10月9日14:30 物业会议室")
+    await world.at("2026-10-09T14:30")
+    await coordinator.says("开始会议 HY-20261008-0001")
+    await world.at("2026-10-09T18:00")
+    assert not [said for said in told(world, "ST03", "会开了吗") if "HY-20261008-0001" in said]

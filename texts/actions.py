@@ -194,6 +194,7 @@ class Do:
     meeting_agenda = Action("meeting_agenda", "meeting")
     meeting_drop_topic = Action("meeting_drop_topic", "meeting", "number")
     meeting_open = Action("meeting_open", "meeting")
+    meeting_move = Action("meeting_move", "meeting")
     meeting_roll = Action("meeting_roll", "meeting")
     meeting_sign = Action("meeting_sign", "attendance")
     meeting_end = Action("meeting_end", "meeting")

@@ -167,9 +167,22 @@ def listing(dated: Sequence[tuple[str, Values]], waiting: Sequence[Values], tota
 
 # -- the day --------------------------------------------------------------------------------------------------------------
 def opened(meeting: str, values: Values) -> Screen:
-    """In session: the code for the screen in the room."""
+    """In session: the code for the screen in the room; entered afterwards there is none."""
     buttons = (Button("meeting.button.roll", Do.meeting_roll(meeting)), Button("meeting.button.end", Do.meeting_end(meeting)))
-    return Screen("meeting.opened", values, (buttons,))
+    return Screen("meeting.opened" if "pin" in values else "meeting.opened_afterwards", values, (buttons,))
+
+
+def ask_if_held(found: Sequence[tuple[str, Values]]) -> Screen:
+    """Nobody opened these: held, to be entered now, or to be moved."""
+    buttons = [
+        button
+        for meeting, values in found
+        for button in (
+            Button(Key("meeting.button.enter", {"code": values["code"]}), Do.meeting_open(meeting)),
+            Button(Key("meeting.button.not_held", {"code": values["code"]}), Do.meeting_move(meeting)),
+        )
+    ]
+    return Screen("meeting.ask_if_held", {"lines": stack(Key("meeting.unopened_line", values) for _, values in found)}, rows(buttons, 1))
 
 
 def roll(meeting: str, values: Values, missing: Sequence[tuple[str, str]], state: str) -> Screen:
