@@ -20,7 +20,6 @@ LONGEST_REASON = 200
 
 async def change(context: Context, code: str, said: str) -> Screen:
     """改地点 HY-… place [reason]. Raises Refusal: not the desk, begun or over, no place, or the one it has."""
-    _require_desk(context)
     meeting = await meetings.find(context, code)
     place, reason = read_place(said, meeting.place)
     if not place:
@@ -40,7 +39,8 @@ async def reschedule(context: Context, code: str, said: str) -> Screen:
 
 async def move(context: Context, meeting: Meeting, place: str, reason: str) -> Screen:
     """Give a meeting another place and tell everybody who knows of it. Raises Refusal: as `change`."""
-    _require_desk(context)
+    if not context.actor.has(*STAFF):
+        raise Refusal("refused.only.coordinator")
     if meeting.state not in COMING:
         raise Refusal("refused.state", code=meeting.code or "", state=Key(f"state.meeting.{meeting.state}"))
     before, place, reason = meeting.place, whole(place, LONGEST_PLACE), whole(reason, LONGEST_REASON)
@@ -79,8 +79,3 @@ async def coming(context: Context) -> list[Meeting]:
 def ask_which(found: list[Meeting], said: str) -> Screen:
     """A new place without a code: the sentence that changes it, for each meeting to come; nobody is told by mistake."""
     return screens.place_which([view(meeting) for meeting in found], said.strip())
-
-
-def _require_desk(context: Context) -> None:
-    if not context.actor.has(*STAFF):
-        raise Refusal("refused.only.coordinator")

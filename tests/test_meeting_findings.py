@@ -128,6 +128,7 @@ async def test_the_place_changes_and_everybody_invited_is_told(autumn):
     assert (await clerk.says("换地方 三楼会议室 二楼漏水")).shows(f"改地点 {CODE} 三楼会议室 二楼漏水")
     assert (await clerk.says(f"改地点 {CODE}")).shows("请把新地点写在后面")
     assert (await liaison.says(f"改地点 {CODE} 三楼会议室")).shows("只有社区协调员")
+    assert (await liaison.says(f"改期 {CODE} 三楼会议室 二楼漏水")).shows("只有社区协调员")
     assert "改地点" not in await liaison.says("换地方 三楼会议室", many=True)
     assert (await meeting(world)).place == "党群中心二楼"
     changed = await clerk.says(f"改地点 {CODE} 三楼会议室 二楼漏水")
