@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from models import ActionItem, Meeting, Person
 from services import codes, meeting_people, meeting_times, meetings, moves, people, post, problems, tickets
 from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
+from services.hours import NEXT_YEAR_WITHIN
 from services.identity import persons_with
 from services.meeting_lines import whole
 from services.meetings import STAFF
@@ -24,6 +26,7 @@ from texts.screen import Key, Screen, Value
 
 DECIDING = ("IN_SESSION", "HELD", "MINUTED")
 LONGEST, LEAST_RESULT, LISTED = 300, 4, 12
+SECRETARYS = ("extend", "cancel")
 AHEAD, TODAY, OVER = "ahead", "today", "over"
 
 
@@ -68,14 +71,23 @@ async def owner_named(context: Context, said: str) -> tuple[str | None, Person |
 
 
 def _due(context: Context, day: str) -> datetime:
-    """17:30 of the day. Raises Refusal: no such day, or it is over."""
-    date = problems.parse_day(day, local(context.now).date())
+    """17:30 of the day. Raises Refusal: no such day, it is over, or it was without its year and is hardly the next one that is meant."""
+    today = local(context.now).date()
+    date = problems.parse_day(day, today)
     if date is None:
         raise Refusal("refused.date")
+    if not re.search(r"\d{4}", day) and date.year > today.year and date - today > NEXT_YEAR_WITHIN:
+        raise Refusal("action.day_over", day=date, year=str(date.year))
     due = meeting_times.at(date, DAY_END)
     if due <= context.now:
         raise Refusal("meeting.past", at=due)
     return due
+
+
+def _other_year(context: Context, due: datetime) -> Key | None:
+    """The year of a date that is not of this one: dates are shown without."""
+    year = local(due).year
+    return Key("action.other_year", {"year": str(year)}) if year != local(context.now).year else None
 
 
 async def set_alarms(context: Context, item: ActionItem) -> None:
@@ -153,6 +165,7 @@ async def _values(context: Context, item: ActionItem) -> dict[str, Value]:
         "text": item.text,
         "owner": await owner_name(context, item, units),
         "due": item.due,
+        "year": _other_year(context, item.due),
         "result": item.result or None,
     }
 
@@ -180,7 +193,8 @@ async def _require(context: Context, item: ActionItem, event: str) -> None:
     if not await moves.allowed(context, item, event):
         who = await moves.relations(context, item)
         mine = any(set(move.by) & who for move in moves.life_of(item).moves if move.event == event)
-        raise Refusal("refused.state" if mine else "refused.permission", code=item.code, state=Key(f"state.action_item.{item.state}"))
+        refused = "refused.only.secretary" if event in SECRETARYS else "refused.permission"
+        raise Refusal("refused.state" if mine else refused, code=item.code, state=Key(f"state.action_item.{item.state}"))
 
 
 async def done(context: Context, code: str, result: str) -> Screen:

@@ -401,3 +401,23 @@ async def test_the_fourth_quarter_is_reminded_of_and_missed(databases, tmp_path)
         planned = await world.person("ST02").says("开会 联席会议 2月24日14:30 党群中心二楼")
         assert planned.buttons == ["2027年第一季度的会", "补开2026年第四季度的会", "取消"]
         assert (await world.person("ST02").presses("2027年第一季度的会")).shows("暂按法定节假日推算")
+
+
+async def test_a_date_just_over_is_asked_about_and_another_year_is_said(databases, tmp_path):
+    async with meetings_at(databases, tmp_path) as world:
+        coordinator, clerk = world.person("ST02"), world.person("ST03")
+        await coordinator.says("开会 党建联席会议 9月24日14:30 党群中心二楼")
+        await world.at("2026-09-24T14:25")
+        await clerk.says("开始会议 HY-20260910-0001")
+        over = await clerk.says("议定 HY-20260910-0001 U02 9月10日前 把外墙查一遍")
+        assert over.shows("今年的9月10日已经过了", "2027年9月10日")
+        assert not await world.rows(ActionItem)
+        assert (await clerk.says("议定 HY-20260910-0001 U02 2027年9月10日前 把外墙查一遍")).shows("9月10日17:30前（2027年）")
+        assert "(2027年)" in told(world, "L02", "把外墙查一遍")[0]
+        named = await clerk.says("议定 HY-20260910-0001 U08 10月20号前 修好地库照明")
+        assert named.shows("事项：修好地库照明", "10月20日17:30前")
+        assert "2026年" not in named
+        for said in ("撤销议定 HY-20260910-0001-1 日期打错了", "延期 HY-20260910-0001-2 10月30号 配件没到"):
+            assert (await clerk.says(said)).shows("只有社区书记可以办")
+        assert (await world.person("ST01").says("延期 HY-20260910-0001-2 1月10号 配件没到")).shows("1月10日17:30（2027年）")
+        assert (await world.person("ST01").says("延期 HY-20260910-0001-2 9月20号 配件没到")).shows("今年的9月20日已经过了")
