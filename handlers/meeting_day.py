@@ -141,3 +141,8 @@ async def confirm(message: Text, context: Context, meeting: str) -> Reply:
 @router.press(Do.meeting_confirm_minutes, where="private")
 async def confirm_pressed(press: Press, context: Context, meeting: str) -> Reply:
     return Say(await minutes.confirm(context, meeting), clear=True)
+
+
+@router.press(Do.meeting_confirm_early, where="private")
+async def confirm_early(press: Press, context: Context, meeting: str) -> Reply:
+    return Say(await minutes.confirm(context, meeting, early=True), clear=True)

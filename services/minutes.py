@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models import ActionItem, Meeting, Minutes, Person, ResourceItem, StateLog
+from models import ActionItem, Attendance, Meeting, Minutes, Person, ResourceItem, StateLog
 from services import actions, documents, meeting_agenda, meeting_people, meeting_times, meetings, minutes_file, moves, post
 from services.alarms import drop_alarms, set_alarm
 from services.context import Context, Refusal
@@ -56,9 +56,10 @@ async def gather(context: Context, meeting: Meeting) -> dict[str, Any]:
     """The facts: time, place, who came, numbers of the quarter, topics, decisions, resources and needs, the next meeting."""
     rows = await meeting_people.rows_of(context, meeting)
     names = dict(zip((row.id for row in rows), await meeting_people.names(context, rows), strict=True))
-    came = [names[row.id] for row in rows if row.attended_at is not None]
     leave = [names[row.id] for row in rows if row.attended_at is None and row.reply == "leave"]
-    absent = [names[row.id] for row in rows if row.attended_at is None and row.reply != "leave"]
+    # Who is in the chair has no need to sign in to be there.
+    came = [names[row.id] for row in rows if row.attended_at is not None or (_chairs(meeting, row) and row.reply != "leave")]
+    absent = [names[row.id] for row in rows if row.attended_at is None and row.reply != "leave" and not _chairs(meeting, row)]
     units = await meeting_people.unit_names(context)
     items = await context.session.scalars(
         sa.select(ActionItem)
@@ -78,6 +79,10 @@ async def gather(context: Context, meeting: Meeting) -> dict[str, Any]:
         "resources": await _listed(context, meeting, "resource"), "needs": await _listed(context, meeting, "need"),
         "next": Quarter.of(quarter.end.date()).code, "made_at": local(context.now).date().isoformat(),
     }  # fmt: skip
+
+
+def _chairs(meeting: Meeting, row: Attendance) -> bool:
+    return row.person_id is not None and row.person_id == meeting.chair_id
 
 
 async def _name(context: Context, person_id: str | None) -> str:
@@ -193,7 +198,10 @@ async def _to_units(context: Context, meeting: Meeting, shown: Screen, why: str,
 
 
 async def correct(context: Context, code: str, said: str) -> Screen:
-    """更正 HY-… …: a unit that was there says what is wrong, within two workdays; the desk decides. Raises Refusal: not there, or late."""
+    """更正 HY-… …: a unit that was there says what is wrong, within two workdays; the desk decides.
+
+    Raises Refusal: not there, not asked yet, late, or the minutes are final.
+    """
     meeting = await meetings.find(context, code)
     rows = [row for row in await meeting_people.own_rows(context, meeting) if row.unit_code and row.attended_at]
     if not rows:
@@ -201,7 +209,11 @@ async def correct(context: Context, code: str, said: str) -> Screen:
     if not said.strip():
         raise Refusal("minutes.correct_how", code=meeting.code)
     kept = await _kept(context, meeting)
-    if kept.sent_at is None or kept.correct_until is None or context.now > kept.correct_until:
+    if kept.confirmed_at is not None:
+        raise Refusal("minutes.correct_final", code=meeting.code)
+    if kept.sent_at is None or kept.correct_until is None:
+        raise Refusal("minutes.correct_unsent", code=meeting.code)
+    if context.now > kept.correct_until:
         raise Refusal("minutes.correct_late", until=kept.correct_until)
     (who, *_) = await meeting_people.names(context, rows)
     note = words_of(Key("minutes.correction", {"who": who, "text": whole(said, LONGEST)}), meeting_agenda.DOCUMENTS)
@@ -211,11 +223,17 @@ async def correct(context: Context, code: str, said: str) -> Screen:
     return Screen("minutes.corrected", view(meeting))
 
 
-async def confirm(context: Context, code: str) -> Screen:
-    """The secretary confirms: MINUTED, the document goes to every unit, and with nothing decided the meeting is closed. Raises Refusal."""
+async def confirm(context: Context, code: str, *, early: bool = False) -> Screen:
+    """The secretary confirms: MINUTED, the document goes to every unit, and with nothing decided the meeting is closed. Raises Refusal.
+
+    While the units may still correct the draft, or were not shown it, the secretary is asked first, unless it is to be `early`.
+    """
     meeting = await meetings.find(context, code)
     await meetings.require(context, meeting, "confirm", "refused.only.secretary")
-    await _kept(context, meeting)
+    kept = await _kept(context, meeting)
+    if not early and (kept.correct_until is None or context.now <= kept.correct_until):
+        values: dict[str, Value] = {**view(meeting), "until": kept.correct_until, "corrections": await _corrections(context, meeting)}
+        return screens.minutes_early(meeting.id, values, sent=kept.correct_until is not None)
     await draft(context, meeting)
     kept = await _kept(context, meeting)
     await moves.move(context, meeting, "confirm")

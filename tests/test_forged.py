@@ -215,7 +215,10 @@ BUTTONS = table("""
     meeting_minutes m_minuted                   | office: minutes.show!* | liaison liaison2 branch: minutes.show!* | street ended: -
     meeting_send_minutes m_held                 | office: minutes.sent!* | liaison street: -
     meeting_send_minutes m_sent                 | clerk: -
-    meeting_confirm_minutes m_sent              | secretary: minutes.confirmed_closed!* | coordinator clerk liaison: -
+    meeting_confirm_minutes m_sent              | secretary: minutes.early! | coordinator clerk liaison: -
+    meeting_confirm_minutes m_held              | secretary: minutes.early_unsent | coordinator clerk liaison: -
+    meeting_confirm_early m_sent                | secretary: minutes.confirmed_closed!* | coordinator clerk liaison: -
+    meeting_confirm_early m_minuted             | secretary: -
     meeting_confirm_minutes m_minuted           | secretary: -
     meeting_calendar m_noticed                  | office street liaison liaison2 branch: meeting.calendar_file | ended leader: -
     meeting_calendar m_other                    | office street: meeting.calendar_file | liaison branch: -

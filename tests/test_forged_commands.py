@@ -185,7 +185,7 @@ SENTENCES = table("""
     意见 {M_held} 大家都同意                   | office: minutes.noted* | liaison street: -
     更正 {M_sent} 门禁数字不对                 | liaison liaison2: minutes.corrected* | coordinator branch ended: -
     更正 {M_minuted} 门禁数字不对 @2026-11-30   | liaison: -
-    确认纪要 {M_sent}                         | secretary: minutes.confirmed_closed!* | coordinator clerk liaison: -
+    确认纪要 {M_sent}                         | secretary: minutes.early! | coordinator clerk liaison: -
     日历订阅                                  | office street liaison liaison2 branch leader other: meeting.feed_path
     预约说事:路灯不亮                          | all: talk.booked*
     取消说事                                  | reporter: talk.cancelled* | neighbour coordinator: -

@@ -140,15 +140,22 @@ async def test_the_whole_life(autumn):
     assert meeting.state == "HELD"
     assert (await clerk.says("意见 HY-20260910-0001 物业：十月中旬完成")).shows("十月中旬完成")
     assert (await secretary.says("更正 HY-20260910-0001 x")).shows("参会单位的联络员")
+    assert (await liaison.says("更正 HY-20260910-0001 x")).shows("还没有发各单位核对")
     await clerk.presses("发各单位核对")
     assert told(world, "L08", "纪要草稿,请核对")
     assert not told(world, "L05", "纪要草稿,请核对")
     assert (await liaison.says("更正 HY-20260910-0001 时限改为10月21日")).shows("收到更正")
     assert told(world, "ST03", "时限改为10月21日")
     assert (await clerk.says("确认纪要 HY-20260910-0001")).shows("只有社区书记")
-    assert (await secretary.presses("确认纪要")).shows("已发12个单位")
+    asked = await secretary.presses("确认纪要")
+    assert asked.shows("更正期到9月30日", "时限改为10月21日")
+    assert (await meeting_of(world, quarter="2026Q3")).state == "HELD"
+    assert (await secretary.presses("现在就确认")).shows("已发12个单位")
+    assert (await liaison.says("更正 HY-20260910-0001 我们来了两个人")).shows("已由书记确认", "没有记下")
     (kept,) = await world.rows(Minutes, Minutes.meeting_id == meeting.id)
-    assert len(kept.facts["came"]) == 2
+    assert len(kept.facts["came"]) == 3
+    assert kept.facts["chair"] in kept.facts["came"]
+    assert kept.facts["chair"] not in kept.facts["absent"]
     assert len(kept.facts["leave"]) == 1
     assert kept.facts["decided"] == [["更换9幢门禁", "溪畔物业服务有限公司党支部", "2026-10-20"]]
     # the decision: T-3 workdays, the day, one day late; then nothing more

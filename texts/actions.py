@@ -201,6 +201,7 @@ class Do:
     meeting_minutes = Action("meeting_minutes", "meeting")
     meeting_send_minutes = Action("meeting_send_minutes", "meeting")
     meeting_confirm_minutes = Action("meeting_confirm_minutes", "meeting")
+    meeting_confirm_early = Action("meeting_confirm_early", "meeting")
     meeting_calendar = Action("meeting_calendar", "meeting")
     action_done = Action("action_done", "item")
     action_items = Action("action_items", "offset")

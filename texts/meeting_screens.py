@@ -226,6 +226,15 @@ def minutes_to_confirm(meeting: str, values: Values, media: str) -> Screen:
     )
 
 
+def minutes_early(meeting: str, values: Values, *, sent: bool) -> Screen:
+    """To the secretary: the units may still correct the draft, or have not seen it; is it to be final now?"""
+    buttons = (
+        Button("minutes.button.early", Do.meeting_confirm_early(meeting)),
+        Button("meeting.button.minutes", Do.meeting_minutes(meeting)),
+    )
+    return Screen("minutes.early" if sent else "minutes.early_unsent", values, (buttons,))
+
+
 def minutes_final(values: Values, media: str) -> Screen:
     """To the units: the confirmed document."""
     return with_media(Screen("minutes.final", values), media)
