@@ -83,7 +83,7 @@ async def test_questions_of_staff_open_what_exists_and_no_report(world_sqlite):
 
 def test_a_verb_behind_the_code_and_the_word_of_the_button():
     intent, slots = recognise("WT-20261120-0003 延到12月18号吧 物业账目要核对")
-    assert (intent.name, slots["day"], slots["reason"]) == ("extend", "12月18", "物业账目要核对")
+    assert (intent.name, slots["day"], slots["reason"]) == ("extend", "12月18号", "物业账目要核对")
     intent, slots = recognise(f"上报{CODE} 要供电所来")
     assert (intent.name, slots["code"], slots["reason"]) == ("escalate", CODE, "要供电所来")
     for said in (
