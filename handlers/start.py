@@ -9,7 +9,7 @@ from __future__ import annotations
 from bot.events import ACTIONS, Do, Press, Scan, Sticker, Text
 from bot.router import Ask, End, Phrase, Reply, Router, Say, Silence, Toast
 from handlers.report_steps import AFTER_TEXT, Report, ask_next
-from services import Context, identity, intake
+from services import Context, identity, intake, sent
 from texts import menu_screens
 from texts.answers import meaning
 from texts.screen import screen
@@ -50,7 +50,9 @@ async def help_on_pressed(press: Press, context: Context, group: str) -> Reply:
 
 
 @router.message(Phrase("cancel"))
-async def cancel(message: Text, context: Context) -> Reply:
+async def cancel(message: Text, context: Context, step: str) -> Reply:
+    if not step and context.draft is None:
+        return Say(await sent.nothing_to_cancel(context))
     return End(screen("cancelled"))
 
 

@@ -220,6 +220,19 @@ async def test_cancelling_keeps_nothing(world_sqlite):
     assert await world_sqlite.rows(Draft) == []
 
 
+async def test_cancelling_where_nothing_is_written_offers_what_was_sent(world_sqlite):
+    resident = world_sqlite.person("R113")
+    assert (await resident.says("不要了")).shows("没有写到一半")
+    await resident.says("路灯不亮")
+    assert (await resident.says("算了")).shows("已取消")
+    await resident.says("路灯不亮")
+    await resident.presses("提交")
+    offered = await resident.says("不要了")
+    assert offered.shows("没有写到一半", "撤回")
+    assert (await resident.presses(offered.buttons[0])).shows("WT-20261123-0001", "已撤回")
+    assert (await resident.says("取消")).buttons == []
+
+
 async def test_an_album_is_one_set(world_sqlite):
     resident = world_sqlite.person("R101")
     await resident.sends_photo(jpeg(), caption="路灯不亮", album="a1")
