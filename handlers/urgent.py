@@ -2,7 +2,7 @@
 
 resident: 着火了!                     bot: safety, numbers, the code; where is it?
 resident: 青禾苑6幢三楼                bot: passed on (and the grid leader has it now)
-A location or a photo is passed on the same way; something plainly else begins a report of its own.
+A location or a photo is passed on the same way; something plainly else, or another danger, is a report of its own.
 """
 
 from __future__ import annotations

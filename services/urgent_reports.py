@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from models import Draft, Problem
-from services import due_alarms, media, moves, tickets
+from services import due_alarms, media, moves, tickets, understanding
 from services.context import Context
 from services.geography import grid_at
 from services.intake import MOST_TEXT
@@ -14,6 +14,7 @@ from services.near_duplicates import OPEN
 from texts.screen import Screen, screen
 
 MORE_WITHIN = timedelta(minutes=30)
+OF_NO_KIND = "J09"
 
 
 def await_more(context: Context, problem: Problem) -> None:
@@ -34,7 +35,12 @@ async def urgent_one(context: Context) -> Problem | None:
 
 
 async def add_words(context: Context, problem: Problem, text: str) -> bool:
-    """More words about an urgent problem go to its handlers at once; they may say where it is. False when they are about another place."""
+    """More words about an urgent problem go to its handlers at once; they may say where it is.
+
+    False when they are about another place or another danger, which has its own safety words.
+    """
+    if understanding.urgent_category(text) not in (None, OF_NO_KIND, problem.category):
+        return False
     home = context.actor.person.building if context.actor.person else None
     match = context.ground.gazetteer.find(text, home)
     if match.kind == "place" and problem.place_id and match.places[0].id != problem.place_id:

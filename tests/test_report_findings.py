@@ -224,3 +224,11 @@ async def test_a_building_of_another_estate_is_not_asked_for_ever(world_sqlite):
     assert (await stranger.says("望湖小区3幢路灯坏了")).buttons[0] == "青禾苑3幢"
     assert (await stranger.says("望湖小区3幢")).shows("在哪里")
     assert (await stranger.says("望湖小区3幢")).shows("位置：望湖小区3幢（由社区协调员分派）")
+
+
+async def test_another_danger_right_after_the_first_is_a_report_of_its_own(world_sqlite):
+    resident = world_sqlite.person("R113")
+    await resident.says("9幢3单元张奶奶摔倒了没人管")
+    assert (await resident.says("她头上在流血")).shows("已转给", "WT-20261123-0001")
+    assert (await resident.says("我家燃气味很大")).shows("WT-20261123-0002", "燃气")
+    assert len(await world_sqlite.rows(Problem, Problem.code.like("WT-20261123-%"), Problem.sla == "P1")) == 2
