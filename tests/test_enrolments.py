@@ -31,10 +31,10 @@ async def latest(world, who):
         found = [
             one for one in await session.scalars(sa.select(Person).where(Person.id.in_(account))) if who in (one.code, one.display_name)
         ]
-        rows = await session.scalars(
-            sa.select(Enrollment).where(Enrollment.person_id == found[-1].id).order_by(Enrollment.applied_at, Enrollment.id)
-        )
-        return list(rows)[-1], found[-1]
+        rows = await session.scalars(sa.select(Enrollment).order_by(Enrollment.applied_at, Enrollment.id))
+        people = {one.id: one for one in found}
+        last = [row for row in rows if row.person_id in people][-1]
+        return last, people[last.person_id]
 
 
 # -- applying -----------------------------------------------------------------------------------------------------------

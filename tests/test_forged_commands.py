@@ -105,7 +105,7 @@ SENTENCES = table("""
     今日简报                                  | leaders street: digest
     本周简报                                  | leaders street: digest
     还有哪些没办                               | leaders: todo.list | all: report.choose_category
-    逾期的是哪几个                             | leaders: digest.overdue | all: unclear.answer
+    逾期的是哪几个                             | leader: digest.no_overdue | leaders: digest.overdue | all: unclear.answer
     今天有什么事                               | leaders: digest | all: chatter.answer
     下周有什么会                               | office: meeting.list | leader other: meeting.list_none | all: unclear.answer
     {P_new} 这边还请再看看                      | leads: ticket.named! | all: progress.named
@@ -137,7 +137,7 @@ SENTENCES = table("""
     清单 团队类别 删 突击队                     | heads: lists.one*
     清单 团队类别 改 突击队 为 先锋队            | heads: lists.one*
     清单 预设 双队伍三报到四服务                | heads: lists.all*
-    搬家 青禾苑2幢                            | active: enrolment.confirm_move
+    搬家 青禾苑2幢                            | active: enrolment.confirm_move | applicant: enrolment.record*  # corrected until it is confirmed
     转出                                     | member captain head: enrolment.ask_away
     取消报到                                  | applicant: enrolment.cancelled*
     注销报到 搬走了                            | member captain head: enrolment.withdraw_done*
