@@ -13,10 +13,12 @@ from services.masking import mask
 
 
 async def public(context: Context, text: str, besides: Iterable[Person | None] = ()) -> str:
-    """The text as a group may read it, the residents named in it starred out, and whoever of `besides` is."""
-    residents = sa.select(col(Person.display_name)).where(
-        col(Person.community_id) == context.ground.community_id, col(Person.person_kind) == "resident", col(Person.deleted_at).is_(None)
+    """The text as a group may read it, residents and members named in it starred out, and whoever of `besides` is."""
+    neighbours = sa.select(col(Person.display_name)).where(
+        col(Person.community_id) == context.ground.community_id,
+        col(Person.person_kind).in_(("resident", "member")),
+        col(Person.deleted_at).is_(None),
     )
-    known = {*await context.session.scalars(residents), *(person.display_name for person in besides if person is not None)}
+    known = {*await context.session.scalars(neighbours), *(person.display_name for person in besides if person is not None)}
     written = "".join(text.split())
     return mask(text, [name for name in known if "".join(name.split()) in written])

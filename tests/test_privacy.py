@@ -373,7 +373,7 @@ async def test_no_resident_named_in_a_result_or_a_report_stands_in_a_group(world
     await world_sqlite.person("R101").says("9幢路灯不亮，罗可欣家门口，看不见路")
     await world_sqlite.person("R101").presses("提交")
     assert "罗可欣" not in (await world_sqlite.rows(Problem, Problem.code == "WT-20261123-0001"))[0].text_public
-    await world_sqlite.person("ST05").says("办结 WT-20261112-0002 王桂英家的儿子帮忙垫平了路砖")
+    await world_sqlite.person("ST05").says("办结 WT-20261112-0002 王桂英家的儿子和陈书禾帮忙垫平了路砖")
     await world_sqlite.at("2026-11-23T17:31")
     (wall,) = [shown.message.text for shown in world_sqlite.platform.messages if "回音壁" in shown.message.text]
-    assert "王**家的儿子帮忙垫平了路砖" in wall
+    assert "王**家的儿子和陈**帮忙垫平了路砖" in wall
